@@ -1,0 +1,57 @@
+# Each target needs nothing before it: Python 3.11 or later, make and a package registry.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS = never
+# uv first (three times faster); plain pip where uv is not to be had
+install = $(PYTHON) -m venv $(VENV) && \
+	if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
+	then VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[$(1)]'; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; fi
+
+.PHONY: help demo test check bench lab notebooks snapshot constraints clean
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) ..."
+	@$(call install,notebooks)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with the development tools ..."
+	@$(call install,all)
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## set up, then run the main job offline into output/
+	@$(BIN)/qpv-sante demo --output output
+
+test: $(VENV)/.dev ## set up, then run the tests
+	@$(BIN)/python -m pytest -q -n 2
+
+check: $(VENV)/.dev ## formatting, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev ## time and memory as ratios, in one run
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[benchmarks]'
+	@$(BIN)/python benchmarks/run.py
+
+lab: $(VENV)/.run ## JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --LabApp.news_url= --notebook-dir=notebooks
+
+notebooks: $(VENV)/.dev ## execute the notebooks in place, from a clean kernel
+	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+snapshot: $(VENV)/.run ## rebuild the embedded snapshot from the producers (or QPV_SANTE_MIRROR)
+	@$(BIN)/qpv-sante build
+	@$(BIN)/qpv-sante snapshot
+
+constraints: $(VENV)/.dev ## pin every dependency, without addresses
+	@$(BIN)/uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o constraints.txt
+
+clean: ## remove what the targets made, not the data
+	rm -rf $(VENV) output .pytest_cache .mypy_cache .ruff_cache

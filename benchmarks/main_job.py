@@ -1,0 +1,95 @@
+"""Import, load, build and the main job, against the bare libraries on the same files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import row
+from measure import run as measure
+
+MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "serve.py"
+
+_BARE_READ = """
+import io, zipfile
+from pathlib import Path
+import pandas as pd, pyogrio, python_calamine
+for path in sorted(Path(RAW).rglob("*")):
+    if not path.is_file():
+        continue
+    if path.suffix == ".zip":
+        names = zipfile.ZipFile(path).namelist()
+    else:
+        names = [None]
+    for name in names:
+        suffix = Path(name or path.name).suffix.lower()
+        source = zipfile.ZipFile(path).open(name) if name else path.open("rb")
+        if suffix == ".csv":
+            data = source.read()
+            first = data[:2000].split(b"\\n")[0]
+            pd.read_csv(io.BytesIO(data), sep=";" if first.count(b";") > first.count(b",") else ",", dtype=str)
+        elif suffix in (".xls", ".xlsx"):
+            book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(source.read()))
+            for sheet in book.sheet_names:
+                pd.DataFrame(book.get_sheet_by_name(sheet).to_python())
+        elif suffix in (".shp", ".geojson"):
+            pyogrio.read_dataframe(f"/vsizip/{path}/{name}" if name else path)
+"""
+
+
+def run() -> list[dict[str, object]]:
+    rows = [
+        row(
+            "import qpv_sante",
+            measure("import qpv_sante", repeat=7),
+            measure("import geopandas", repeat=7),
+            "import geopandas",
+            "time < 1.2",
+        )
+    ]
+    setup = """
+        import pandas as pd, qpv_sante as qs
+        from qpv_sante import store
+        path = store.snapshot_dir() / "observations" / "insee_filosofi_qpv.parquet"
+        asked = dict(geo_level="qpv", geo_vintage=2015, year=2019)
+        columns = list(qs.load_observations("poverty_rate", **asked).columns)
+        pd.read_parquet(path, columns=columns)
+    """
+    rows.append(
+        row(
+            "load_observations, 50 times",
+            measure('for _ in range(50): qs.load_observations("poverty_rate", **asked)', setup=setup),
+            measure("for _ in range(50): pd.read_parquet(path, columns=columns)", setup=setup),
+            "pandas.read_parquet of the same columns",
+            "time < 1.5",
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        rows += _build(Path(folder))
+        started = measure(
+            f"list(run(Path({folder!r}) / 'output'))", setup="from pathlib import Path; from qpv_sante.demo import run"
+        )
+    rows.append({"measure": "main job (demo)", "seconds": round(started["seconds"], 2), "aim": "under 10 s"})
+    return rows
+
+
+def _build(folder: Path) -> list[dict[str, object]]:
+    if not MIRROR.is_file():
+        return [{"measure": "build", "against": "skipped: no mirror beside the checkout"}]
+    server = subprocess.Popen([sys.executable, str(MIRROR)], stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip() if server.stdout else ""
+        env = {"QPV_SANTE_DATA": str(folder / "data"), "QPV_SANTE_MIRROR": address}
+        subprocess.run(
+            [sys.executable, "-c", "from qpv_sante.pipeline import build; assert not build().failures"],
+            check=True,
+            env={**os.environ, **env},
+        )
+    finally:
+        server.terminate()
+    ours = measure("build(offline=True)", setup="from qpv_sante.pipeline import build", env=env)
+    bare = measure(_BARE_READ, setup=f"RAW = {str(folder / 'data' / 'raw')!r}")
+    return [row("build from a warm data/raw", ours, bare, "bare pandas and pyogrio", "time < 2, MB < 1000")]

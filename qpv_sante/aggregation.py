@@ -1,0 +1,269 @@
+"""Pooling figures of several territories, with what secrecy and rounding leave unknown.
+
+Counts are summed; rates go through numerator and denominator; medians, deciles and scores are never
+pooled: their distribution is described. A suppressed value is neither zero nor filled: it widens bounds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+POOLED_KINDS = ("count", "rate")
+# Intervals that express chance, and so can be combined as independent errors
+CHANCE = ("sampling", "process")
+POOLED_COLUMNS = ("value", "lower", "upper", "interval", "n_used", "n_total", "coverage", "weight_used", "unreliable")
+
+
+def with_bounds(frame: pd.DataFrame, rounding: float | None, limits: list[float] | None) -> pd.DataFrame:
+    """The frame with `lower` and `upper` on every value, from the published interval or the rounding.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the long table.
+    rounding : float or None
+        Half of the last published digit, in the indicator's unit.
+    limits : list of two floats or None
+        Range of the indicator, at which bounds stop.
+
+    Returns
+    -------
+    DataFrame
+        `interval` is `rounding` where bounds were added.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"value": [40.0], "lower": [np.nan], "upper": [np.nan], "interval": ["none"]})
+    >>> with_bounds(frame, 0.5, [0, 100])[["lower", "upper", "interval"]]
+       lower  upper  interval
+    0   39.5   40.5  rounding
+    """
+    half = 0.0 if rounding is None else rounding
+    low, high = limits or [-np.inf, np.inf]
+    lower = frame["lower"].fillna((frame["value"] - half).clip(lower=low))
+    upper = frame["upper"].fillna((frame["value"] + half).clip(upper=high))
+    added = frame["lower"].isna() & frame["value"].notna() & (half > 0)
+    interval = frame["interval"].astype("str").mask(added, "rounding")
+    return frame.assign(lower=lower, upper=upper, interval=interval)
+
+
+def pool(
+    frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, float] | None = None
+) -> pd.DataFrame:
+    """Pooled value of each group, its bounds, and what it rests on.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a unit: the column `by`, `value` (missing if not published), `lower`, `upper`,
+        `interval`, `flag` and, for rates, `weight` (persons, households; the denominator or its
+        declared fallback); for counts `weight` may give the inhabitants. A unit of unknown weight counts in `n_total` and not in `coverage`.
+    by : str
+        Column of the groups.
+    kind : str
+        `count` or `rate` are pooled; for other kinds the value of a group of one unit is kept, and
+        that of a larger group is missing.
+    extremes : tuple of float, optional
+        Lowest and highest values of the observed distribution; those of the frame by default.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups. `value`; `lower` and `upper`: the pooled value if every unit were at its
+        own bound and the units without a value at the lowest, then at the highest, of the observed
+        distribution (interval `secrecy`), or rounding alone (`rounding`) when all units have a value;
+        missing for a group without any value; `n_used`, `n_total` units; `coverage`: share of the weight (of units, for counts)
+        that has a value; `weight_used`; `unreliable`: units so flagged.
+
+    Notes
+    -----
+    For rates, value = sum(w v) / sum(w) over the units with a value.
+
+    Examples
+    --------
+    >>> units = pd.DataFrame({
+    ...     "region": ["A", "A", "B"], "value": [40.0, 60.0, np.nan], "weight": [3000, 1000, 500],
+    ...     "lower": [40.0, 60.0, np.nan], "upper": [40.0, 60.0, np.nan],
+    ...     "interval": "none", "flag": ["observed", "observed", "suppressed"]})
+    >>> pool(units, "region", kind="rate")[["value", "lower", "upper", "n_used", "n_total"]]
+            value  lower  upper  n_used  n_total
+    region
+    A        45.0   45.0   45.0       2        2
+    B         NaN    NaN    NaN       0        1
+    """
+    known = frame["value"].notna()
+    size = frame.groupby(by)[by].size()
+    result = pd.DataFrame(index=size.index)
+    weight = frame["weight"] if kind == "rate" else pd.Series(1.0, index=frame.index)
+    lowest, highest = extremes or (frame["lower"].min(), frame["upper"].max())
+    low, high = frame["lower"].where(known, lowest), frame["upper"].where(known, highest)
+
+    def total(values: pd.Series) -> pd.Series:
+        return values.groupby(frame[by]).sum(min_count=1)
+
+    used = known & weight.notna()
+    if kind == "rate":
+        all_weight = total(weight)
+        result["value"] = total((weight * frame["value"]).where(used)) / total(weight.where(used))
+        # a unit of unknown weight cannot be bounded: nor can its group
+        bounded = weight.isna().groupby(frame[by]).sum() == 0
+        result["lower"] = (total(weight * low) / all_weight).where(bounded)
+        result["upper"] = (total(weight * high) / all_weight).where(bounded)
+        result["coverage"] = (total(weight.where(used)) / all_weight).fillna(0.0)
+    elif kind == "count":
+        result["value"] = total(frame["value"])
+        result["lower"] = total(frame["lower"].where(known)).fillna(0.0)
+        # a withheld count is at most the highest published one, for its population where that is known
+        density = (frame["value"] / frame["weight"]).max() if "weight" in frame else np.nan
+        most = (frame["weight"] * density).fillna(highest) if density == density else highest
+        result["upper"] = total(frame["upper"].where(known, most))
+        result["coverage"] = known.groupby(frame[by]).mean()
+    else:
+        alone = frame[by].map(size) == 1
+        for name, values in (("value", frame["value"]), ("lower", low), ("upper", high)):
+            result[name] = values.where(alone & known).groupby(frame[by]).max()
+        result["coverage"] = known.groupby(frame[by]).mean()
+    result["n_used"] = used.groupby(frame[by]).sum()
+    result["n_total"] = size
+    result["weight_used"] = total(weight.where(used))
+    result["unreliable"] = ((frame["flag"] == "unreliable") & used).groupby(frame[by]).sum()
+    all_known = result["n_used"] == result["n_total"]
+    own = frame["interval"].astype("str").where(used & (frame["interval"] != "none")).groupby(frame[by]).first()
+    result["interval"] = own.fillna("none").where(all_known, "secrecy")
+    # bounds say how far a figure could be off: where there is no figure they would say nothing
+    result.loc[result["n_used"] == 0, ["lower", "upper"]] = np.nan
+    result.loc[result["lower"].isna(), "interval"] = "none"
+    return result[list(POOLED_COLUMNS)]
+
+
+def distribution(frame: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Minimum, quartiles and maximum of the values of each group's units.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns `by` and `value`; missing values are left out, and counted by `pool`.
+    by : str
+        Column of the groups.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups; `min, q1, median, q3, max` (unweighted, linear interpolation).
+    """
+    grouped = frame.groupby(by)["value"]
+    quantiles = grouped.quantile([0.0, 0.25, 0.5, 0.75, 1.0]).unstack()
+    return quantiles.set_axis(["min", "q1", "median", "q3", "max"], axis=1)
+
+
+def difference_bounds(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """Difference and ratio of two pooled figures, with the bounds that theirs imply.
+
+    Parameters
+    ----------
+    a, b : DataFrame
+        Same index; `value, lower, upper, interval`.
+
+    Returns
+    -------
+    DataFrame
+        `difference` (a - b), `ratio` (a / b) and their `_lower` and `_upper`: interval arithmetic,
+        the widest that the two bounds allow. Where both intervals express chance (`sampling`,
+        `process`), those of the difference are combined by MOVER (squares of the distances to the
+        limits; Zou and Donner 2008) and those of the ratio in the same way on the log scale. A ratio to zero or to bounds
+        that hold zero is missing.
+
+    Examples
+    --------
+    >>> a = pd.DataFrame({"value": [40.0], "lower": [39.0], "upper": [41.0], "interval": "rounding"})
+    >>> b = pd.DataFrame({"value": [20.0], "lower": [19.0], "upper": [21.0], "interval": "rounding"})
+    >>> difference_bounds(a, b).loc[0, ["difference", "difference_lower", "difference_upper", "ratio"]].tolist()
+    [20.0, 18.0, 22.0, 2.0]
+    """
+    low, high = b["lower"].where(b["lower"] > 0), b["upper"].where(b["lower"] > 0)
+    result = pd.DataFrame(
+        {
+            "difference": a["value"] - b["value"],
+            "difference_lower": a["lower"] - b["upper"],
+            "difference_upper": a["upper"] - b["lower"],
+            "ratio": a["value"] / b["value"].where(b["value"] > 0),
+            "ratio_lower": a["lower"] / high,
+            "ratio_upper": a["upper"] / low,
+        }
+    )
+    chance = a["interval"].isin(CHANCE) & b["interval"].isin(CHANCE)
+    if chance.any():
+        down = np.hypot(a["value"] - a["lower"], b["upper"] - b["value"])
+        up = np.hypot(a["upper"] - a["value"], b["value"] - b["lower"])
+        result["difference_lower"] = result["difference_lower"].mask(chance, result["difference"] - down)
+        result["difference_upper"] = result["difference_upper"].mask(chance, result["difference"] + up)
+        positive = chance & (a["lower"] > 0) & (b["lower"] > 0)
+        log_a, log_b = (np.log(side[["value", "lower", "upper"]].where(positive, np.nan)) for side in (a, b))
+        down = np.hypot(log_a["value"] - log_a["lower"], log_b["upper"] - log_b["value"])
+        up = np.hypot(log_a["upper"] - log_a["value"], log_b["value"] - log_b["lower"])
+        result["ratio_lower"] = result["ratio_lower"].mask(chance, result["ratio"] * np.exp(-down))
+        result["ratio_upper"] = result["ratio_upper"].mask(chance, result["ratio"] * np.exp(up))
+    return result
+
+
+def remainder(
+    whole: pd.DataFrame,
+    parts: pd.DataFrame,
+    by: str,
+    *,
+    base_ratio: pd.Series | None = None,
+    extremes: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """Rate outside the parts: numerators and denominators of the whole less those of its parts.
+
+    Parameters
+    ----------
+    whole : DataFrame
+        Index: the groups; `value, lower, upper` (rate in percent) and `weight` (its denominator).
+    parts : DataFrame
+        One row a part: `by`, `value, lower, upper, weight`. The value may be missing.
+    by : str
+        Column of the groups.
+    base_ratio : Series, optional
+        Index: the groups. Denominator of the whole over the same territory's count in the base of
+        the parts' weights (fiscal persons over inhabitants). The central value rescales the parts'
+        weights by it; the bounds let the true ratio lie anywhere between it and 1.
+    extremes : tuple of float, optional
+        Lowest and highest values of the observed distribution of parts; those of `parts` by default.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups; `value`, missing where a part is missing (the remainder could then not be
+        told from it); `lower`, `upper` where missing parts lie between the lowest and highest observed;
+        `weight` left; `parts_missing`.
+
+    Notes
+    -----
+    r_out = (r W - sum r_q w_q) / (W - sum w_q). It is increasing in r, decreasing in each r_q.
+    """
+    known = parts["value"].notna()
+    lowest, highest = extremes or (parts["lower"].min(), parts["upper"].max())
+    low, high = parts["lower"].where(known, lowest), parts["upper"].where(known, highest)
+    scale = pd.Series(1.0, index=whole.index) if base_ratio is None else base_ratio
+
+    def outside(rate: pd.Series, part_rate: pd.Series, factor: pd.Series) -> pd.Series:
+        weight = parts["weight"] * parts[by].map(factor)
+        inner = (weight * part_rate).groupby(parts[by]).sum(min_count=1).reindex(whole.index)
+        left = whole["weight"] - weight.groupby(parts[by]).sum(min_count=1).reindex(whole.index)
+        return (rate * whole["weight"] - inner) / left.where(left > 0)
+
+    missing = (~known).groupby(parts[by]).sum().reindex(whole.index).fillna(0).astype(int)
+    unweighted = parts["weight"].isna().groupby(parts[by]).any().reindex(whole.index, fill_value=False)
+    result = pd.DataFrame({"value": outside(whole["value"], parts["value"], scale)})
+    result.loc[(missing > 0) | unweighted, "value"] = np.nan
+    factors = [scale, pd.Series(1.0, index=whole.index)]
+    lows = pd.concat([outside(whole["lower"], high, factor) for factor in factors], axis=1)
+    highs = pd.concat([outside(whole["upper"], low, factor) for factor in factors], axis=1)
+    result["lower"] = lows.min(axis=1).mask(unweighted)
+    result["upper"] = highs.max(axis=1).mask(unweighted)
+    inner_weight = (parts["weight"] * parts[by].map(scale)).groupby(parts[by]).sum().reindex(whole.index)
+    result["weight"] = whole["weight"] - inner_weight
+    result["parts_missing"] = missing
+    return result

@@ -1,0 +1,368 @@
+"""The catalogue: what is published, by whom, where, and how each file spells it.
+
+People write `catalogue.toml`; everything else (listing, loading, labels, units, tests, citation)
+derives from it. Records are frozen; an unknown key, an unknown reference or a contradiction is an
+error when the catalogue is loaded, never later.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from qpv_sante.errors import CatalogueError, UnavailableLevelError, UnknownNameError, did_you_mean
+
+Kind = Literal["count", "rate", "median", "standardised_rate", "score"]
+Text = dict[Literal["fr", "en"], str]
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Base of the catalogue's records: frozen, and strict about keys."""
+
+
+class Note(_Record):
+    """A producer's column that qualifies other columns (`NOTE_CNAF`, `DISP_NOTE_A19`)."""
+
+    column: list[str]
+    codes: dict[str, str]
+    optional: bool = False
+
+
+class Table(_Record):
+    """How one table of a source's file is written.
+
+    `{year}` and `{yy}` in names stand for the vintage's year in four and two digits.
+    """
+
+    member: str | None = None
+    sheet: str | None = None
+    geo_level: str | None = None
+    geo_vintage: int | None = None
+    code: str = "CODGEO"
+    code_format: str | None = None
+    encoding: str = "utf-8-sig"
+    separator: str = ";"
+    decimal: Literal[",", "."] = ","
+    header_row: int = 0
+    skip_after_header: int = 0
+    totals: list[str] = []
+    recode: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    notes: dict[str, Note] = {}
+    columns: dict[str, str] = {}
+    output: str | None = None
+    crs: int | None = None
+
+
+class Vintage(_Record):
+    """One edition of a source: its address and what differs from the source's common form."""
+
+    id: str
+    year: int
+    url: str | None = None
+    landing_page: str | None = None
+    link_pattern: str | None = None
+    published: str | None = None
+    table: Table | None = None
+    caveat: Text = {}
+
+
+class Source(_Record):
+    """A producer's publication, in one or several editions of the same form."""
+
+    id: str
+    title: str
+    producer: str
+    licence: str
+    landing_page: str
+    reader: str
+    file: Literal["zip", "csv", "json", "geojson", "xls", "xlsx"]
+    tables: list[Table]
+    vintage: list[Vintage]
+    licence_url: str = "https://www.etalab.gouv.fr/licence-ouverte-open-licence"
+    allowed_hosts: list[str] = []
+    max_bytes: int = 200_000_000
+    caveat: Text = {}
+
+    def key(self, vintage: Vintage | str) -> str:
+        """Name of one edition in the table: `insee_filosofi_qpv@2021`."""
+        return f"{self.id}@{vintage if isinstance(vintage, str) else vintage.id}"
+
+    def get_vintage(self, vintage_id: str) -> Vintage:
+        """The edition called `vintage_id`.
+
+        Raises
+        ------
+        UnknownNameError
+            The source has no such edition; the message lists those it has.
+        """
+        for vintage in self.vintage:
+            if vintage.id == vintage_id:
+                return vintage
+        valid = [vintage.id for vintage in self.vintage]
+        raise UnknownNameError(f"{self.id} has no edition {vintage_id!r}. {did_you_mean(vintage_id, valid)}")
+
+    def tables_of(self, vintage: Vintage) -> list[Table]:
+        """The tables of an edition, with what it declares in place of the common form."""
+        if vintage.table is None:
+            return self.tables
+        override = {name: getattr(vintage.table, name) for name in vintage.table.__struct_fields__}
+        default = Table()
+        changed = {name: value for name, value in override.items() if value != getattr(default, name)}
+        return [msgspec.structs.replace(table, **changed) for table in self.tables]
+
+
+class Series(_Record):
+    """Where an indicator is found: one source, one column, or the ratio of two."""
+
+    source: str
+    column: list[str] = []
+    numerator: list[str] = []
+    denominator: list[str] = []
+    note: str | None = None
+    uncertainty: list[str] = []
+    rounding: float | None = None
+    sex: str = "_T"
+    age: str = "_T"
+    vintages: list[str] = []
+    years: dict[str, int] = {}
+    geo_levels: list[str] = []
+    year_meaning: Literal["reference", "edition"] = "reference"
+
+
+class Indicator(_Record):
+    """What is measured: definition, population, unit and the series that carry it."""
+
+    id: str
+    label: Text
+    short: Text
+    theme: str
+    kind: Kind
+    unit: Text
+    definition: Text
+    population: Text
+    series: list[Series]
+    higher_is: Literal["worse", "better", "neither"] = "neither"
+    range: list[float] | None = None
+    weight: str | None = None
+    decimals: int = 1
+    caveats: dict[Literal["fr", "en"], list[str]] = {}
+    selects_qpv: bool = False
+    incomparable_years: list[list[int]] = []
+
+
+class Catalogue(_Record):
+    """All sources and indicators, cross-checked."""
+
+    sources: dict[str, Source]
+    indicators: dict[str, Indicator]
+    themes: dict[str, Text]
+
+    def source(self, source_id: str) -> Source:
+        """The source called `source_id`, or that of an edition's key.
+
+        Raises
+        ------
+        UnknownNameError
+            No such source; the message proposes the nearest names.
+        """
+        name = source_id.partition("@")[0]
+        if name not in self.sources:
+            raise UnknownNameError(f"Unknown source {source_id!r}. {did_you_mean(name, self.sources)}")
+        return self.sources[name]
+
+    def indicator(self, indicator_id: str) -> Indicator:
+        """The indicator called `indicator_id`.
+
+        Raises
+        ------
+        UnknownNameError
+            No such indicator; the message proposes the nearest names.
+        """
+        if indicator_id not in self.indicators:
+            hint = did_you_mean(indicator_id, self.indicators, limit=40)
+            raise UnknownNameError(f"Unknown indicator {indicator_id!r}. {hint}")
+        return self.indicators[indicator_id]
+
+    def published(self, indicator_id: str) -> list[dict[str, object]]:
+        """Where an indicator exists: one record per level, zoning, year and edition."""
+        return [
+            {
+                "geo_level": table.geo_level,
+                "geo_vintage": table.geo_vintage,
+                "year": series.years.get(vintage.id, vintage.year),
+                "sex": series.sex,
+                "age": series.age,
+                "source": source.key(vintage),
+            }
+            for series, source, vintage, table in self.series_of(indicator_id)
+        ]
+
+    def series_of(self, indicator_id: str) -> list[tuple[Series, Source, Vintage, Table]]:
+        """Each table of each edition in which an indicator is found."""
+        return [
+            (series, source, vintage, table)
+            for series in self.indicator(indicator_id).series
+            for source in [self.sources[series.source]]
+            for vintage in source.vintage
+            if not series.vintages or vintage.id in series.vintages
+            for table in source.tables_of(vintage)
+            if not series.geo_levels or table.geo_level in series.geo_levels
+        ]
+
+    def series_in(self, source_id: str, vintage_id: str) -> list[tuple[Indicator, Series]]:
+        """The indicators that an edition of a source carries."""
+        return [
+            (indicator, series)
+            for indicator in self.indicators.values()
+            for series in indicator.series
+            if series.source == source_id and (not series.vintages or vintage_id in series.vintages)
+        ]
+
+    def rounding(self, indicator_id: str, source_key: str) -> float | None:
+        """Half of the last published digit, in the indicator's unit, if declared."""
+        source_id = source_key.partition("@")[0]
+        for series in self.indicator(indicator_id).series:
+            if series.source == source_id:
+                return series.rounding
+        return None
+
+    def check_published(
+        self, indicator_id: str, *, geo_level: str | None, geo_vintage: int | None, year: int | None
+    ) -> None:
+        """Refuse a level, zoning or year at which the indicator does not exist.
+
+        Raises
+        ------
+        UnavailableLevelError
+            The message says which level, zoning and years exist.
+        """
+        records = self.published(indicator_id)
+        asked = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        if not any(all(record[name] == value for name, value in wanted.items()) for record in records):
+            given = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            raise UnavailableLevelError(
+                f"{indicator_id} is not published for {given}. Published: {describe_coverage(records)}."
+            )
+
+
+def describe_coverage(records: list[dict[str, object]]) -> str:
+    """Levels, zonings and years of `Catalogue.published`, in one line.
+
+    Examples
+    --------
+    >>> describe_coverage([{"geo_level": "qpv", "geo_vintage": 2015, "year": 2019}])
+    'qpv 2015 (2019)'
+    """
+    coverage: dict[str, set[int]] = {}
+    for record in records:
+        place = f"{record['geo_level']} {record['geo_vintage'] or ''}".strip()
+        coverage.setdefault(place, set()).add(int(str(record["year"])))
+    return "; ".join(f"{place} ({', '.join(map(str, sorted(years)))})" for place, years in coverage.items())
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """Read and check a catalogue file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file with tables `theme`, `source` and `indicator`.
+
+    Returns
+    -------
+    Catalogue
+
+    Raises
+    ------
+    CatalogueError
+        Unknown or missing key, wrong type, reference to nothing, or contradiction; the message
+        says in which record.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"{path.name} is not valid TOML: {error}") from error
+    unknown = set(document) - {"theme", "source", "indicator"}
+    if unknown:
+        raise CatalogueError(f"{path.name}: unknown tables {sorted(unknown)}; expected theme, source, indicator.")
+    named = {
+        "themes": document.get("theme", {}),
+        "sources": {name: {"id": name, **record} for name, record in document.get("source", {}).items()},
+        "indicators": {name: {"id": name, **record} for name, record in document.get("indicator", {}).items()},
+    }
+    try:
+        catalogue = msgspec.convert(named, Catalogue)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"{path.name}: {error}") from error
+    problems = _problems(catalogue)
+    if problems:
+        raise CatalogueError(f"{path.name}: " + "; ".join(problems))
+    return catalogue
+
+
+def _problems(catalogue: Catalogue) -> list[str]:
+    """References to nothing and contradictions, one sentence each."""
+    from qpv_sante.geography import LEVELS
+    from qpv_sante.observations import FLAGS, MISSING_FLAGS
+
+    found = []
+    for source in catalogue.sources.values():
+        where = f"source.{source.id}"
+        ids = [vintage.id for vintage in source.vintage]
+        found += [f"{where}: edition {name!r} declared twice" for name in {i for i in ids if ids.count(i) > 1}]
+        for vintage in source.vintage:
+            if not vintage.url and not (vintage.landing_page and vintage.link_pattern):
+                found.append(f"{where}@{vintage.id}: give url, or landing_page with link_pattern")
+            if vintage.link_pattern:
+                try:
+                    re.compile(vintage.link_pattern)
+                except re.error as error:
+                    found.append(f"{where}@{vintage.id}: link_pattern: {error}")
+            for table in source.tables_of(vintage):
+                if table.geo_level is not None and table.geo_level not in LEVELS:
+                    found.append(f"{where}@{vintage.id}: unknown geo_level {table.geo_level!r}")
+                flags = {**table.missing, **{c: f for note in table.notes.values() for c, f in note.codes.items()}}
+                found += [f"{where}: marker {m!r}: unknown flag {f!r}" for m, f in flags.items() if f not in FLAGS]
+                found += [
+                    f"{where}: marker {m!r} stands for a missing value, not {f!r}"
+                    for m, f in table.missing.items()
+                    if f in FLAGS and f not in MISSING_FLAGS
+                ]
+    for indicator in catalogue.indicators.values():
+        where = f"indicator.{indicator.id}"
+        if indicator.theme not in catalogue.themes:
+            found.append(f"{where}: unknown theme {indicator.theme!r}")
+        if indicator.weight and indicator.weight not in catalogue.indicators:
+            found.append(f"{where}: unknown weight {indicator.weight!r}")
+        if indicator.kind == "rate" and not indicator.range:
+            found.append(f"{where}: a rate needs its range")
+        for series in indicator.series:
+            if series.source not in catalogue.sources:
+                found.append(f"{where}: unknown source {series.source!r}")
+                continue
+            source = catalogue.sources[series.source]
+            if bool(series.column) == bool(series.numerator and series.denominator):
+                found.append(f"{where}, {series.source}: give column, or numerator and denominator")
+            ids = [vintage.id for vintage in source.vintage]
+            found += [
+                f"{where}, {series.source}: no edition {name!r}"
+                for name in [*series.vintages, *series.years]
+                if name not in ids
+            ]
+            if series.note and any(series.note not in table.notes for table in source.tables):
+                found.append(f"{where}, {series.source}: unknown note {series.note!r}")
+    return found
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """The package's catalogue, read once."""
+    return load_catalogue(Path(str(files("qpv_sante") / "catalogue.toml")))

@@ -1,0 +1,196 @@
+"""Command line: parses, calls, prints. Every option has the name of the function's argument."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qpv_sante.errors import QpvSanteError
+
+app = typer.Typer(
+    name="qpv-sante",
+    help="Indicateurs sociaux et de santé des quartiers prioritaires (QPV), comparés à leur environnement.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Indicator = Annotated[str, typer.Argument(help="Identifiant de l'indicateur, par exemple poverty_rate (voir `list`).")]
+Zoning = Annotated[int, typer.Option(help="Zonage des QPV : 2015 ou 2024.")]
+Year = Annotated[int, typer.Option(help="Année de référence du chiffre, par exemple 2019.")]
+Place = Annotated[
+    str | None, typer.Option(help="Nom (Occitanie, Lille) ou code typé (region:76, department:59, commune:59350).")
+]
+Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.")]
+TABLE_HELP = "Fichier à écrire : .csv, .parquet ou .json. Sans elle, le tableau s'affiche."
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Dire d'où viennent les données.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", force=True)
+
+
+@app.command("list")
+def list_command(
+    theme: Annotated[str | None, typer.Option(help="Thème : income, families, population, employment...")] = None,
+    geo_level: Annotated[str | None, typer.Option(help="Niveau : qpv, iris, commune, epci, department...")] = None,
+    sources: Annotated[bool, typer.Option("--sources", help="Lister les sources plutôt que les indicateurs.")] = False,
+    lang: Language = "fr",
+) -> None:
+    """Liste les indicateurs (ou les sources) du catalogue."""
+    from qpv_sante import listing
+
+    if sources:
+        _print(listing.list_sources()[["id", "title", "producer", "vintages", "status"]])
+    else:
+        table = listing.list_indicators(theme, geo_level, lang=lang)
+        _print(table[["id", "label", "unit", "levels", "zonings", "years"]])
+
+
+@app.command()
+def describe(indicator: Indicator, lang: Language = "fr") -> None:
+    """Affiche la fiche d'un indicateur : définition, population, niveaux, précautions, sources."""
+    from qpv_sante import listing
+
+    typer.echo(str(listing.describe(indicator, lang=lang)))
+
+
+@app.command()
+def build(
+    source: Annotated[list[str] | None, typer.Option(help="Ne construire que cette source (répétable).")] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Accepter les fichiers que le producteur a modifiés.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ne rien télécharger : lire data/raw seulement.")] = False,
+) -> None:
+    """Télécharge, lit, vérifie et enregistre les données des producteurs."""
+    from qpv_sante import pipeline
+
+    report = pipeline.build(source, accept_changes=accept_changes, offline=offline, progress=True)
+    _print(report.frame()[["source", "status", "rows"]])
+    typer.echo(f"Données enregistrées dans {report.store}")
+    if report.failures:
+        typer.echo(f"\n{len(report.failures)} source(s) en échec :", err=True)
+        for name, problem in report.failures.items():
+            kept = " (les derniers chiffres valides sont conservés)" if name in report.kept else ""
+            typer.echo(f"- {name}{kept} : {problem}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    indicator: Indicator,
+    geo_vintage: Zoning,
+    year: Year,
+    reference: Annotated[
+        str, typer.Option(help="Référence : commune, rest_of_commune, epci, urban_unit, region... ou un territoire.")
+    ] = "commune",
+    by: Annotated[str, typer.Option(help="Lignes : region, department, epci, commune, qpv, ou none.")] = "region",
+    territory: Place = None,
+    output: Annotated[Path | None, typer.Option(help=TABLE_HELP)] = None,
+    lang: Language = "fr",
+) -> None:
+    """Compare les QPV à une référence nommée, territoire par territoire."""
+    from qpv_sante import comparison, listing
+    from qpv_sante.export import write_table
+
+    table = comparison.compare(
+        indicator,
+        geo_vintage=geo_vintage,
+        year=year,
+        reference=reference,
+        by=None if by == "none" else by,
+        territory=territory,
+        lang=lang,
+    )
+    if output:
+        typer.echo(f"Écrit : {write_table(table, output)}")
+    else:
+        shown = ["territory", "qpv_value", "reference_value", "difference", "ratio", "n_used", "n_total", "flag", "note"]
+        _print(table[shown])
+    typer.echo(f"\n{listing.cite(table)}")
+
+
+@app.command("map")
+def map_command(
+    indicator: Indicator,
+    geo_vintage: Zoning,
+    year: Year,
+    output: Annotated[Path, typer.Option(help="Fichier à écrire : .png, .svg ou .pdf.")],
+    territory: Place = None,
+    lang: Language = "fr",
+) -> None:
+    """Dessine la carte d'un indicateur par QPV."""
+    from qpv_sante import maps
+
+    axes = maps.plot_map(indicator, geo_vintage=geo_vintage, year=year, territory=territory, lang=lang)
+    typer.echo(f"Écrit : {_save(axes, output)}")
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option(help="Fichier à écrire : .html.")],
+    territory: Place = None,
+    geo_vintage: Zoning = 2015,
+    lang: Language = "fr",
+) -> None:
+    """Écrit le rapport d'un territoire : comparaisons, carte, sources."""
+    from qpv_sante.report import report as make_report
+
+    typer.echo(f"Écrit : {make_report(territory, geo_vintage=geo_vintage, lang=lang).save(output)}")
+
+
+@app.command()
+def snapshot() -> None:
+    """Réécrit l'instantané embarqué dans le paquet à partir des données construites."""
+    from qpv_sante.snapshot import write_snapshot
+
+    typer.echo(f"Écrit : {write_snapshot()}")
+
+
+@app.command()
+def demo(output: Annotated[Path, typer.Option(help="Dossier à remplir.")] = Path("output")) -> None:
+    """Fait le travail principal hors ligne : tableau, graphique, cartes et rapport sur les QPV."""
+    from qpv_sante.demo import run
+
+    for path, says in run(output):
+        typer.echo(f"{path} : {says}")
+
+
+def _print(table: object) -> None:
+    """A frame as a table that fits the terminal."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(table, pd.DataFrame)  # noqa: S101 - typing only
+    # a pipe has no width: long cells must not be cut there
+    console = Console() if Console().is_terminal else Console(width=200)
+    shown = Table(show_lines=False)
+    for name in table.columns:
+        numeric = pd.api.types.is_numeric_dtype(table[name])
+        shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*("–" if pd.isna(cell) else f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console.print(shown, markup=False)
+
+
+def _save(axes: object, path: Path) -> Path:
+    from qpv_sante.figures import save_figure
+
+    return save_figure(axes, path)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Entry point: an expected error is told in one message, with exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except QpvSanteError as error:
+        typer.secho(f"Erreur : {error}", fg=typer.colors.RED, err=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,344 @@
+"""QPV against what surrounds them: `compare`."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from qpv_sante import aggregation, loading
+from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
+from qpv_sante.territories import Gazetteer, Territory
+
+log = logging.getLogger(__name__)
+
+GROUPINGS = ("region", "department", "epci", "urban_unit", "commune", "qpv")
+COMPARISON_COLUMNS = (
+    *("territory", "territory_code", "territory_level", "indicator", "year", "geo_vintage", "sex", "age"),
+    *("reference", "reference_label", "qpv_value", "qpv_lower", "qpv_upper"),
+    *("reference_value", "reference_lower", "reference_upper"),
+    *("difference", "difference_lower", "difference_upper", "ratio", "ratio_lower", "ratio_upper", "interval"),
+    *("n_used", "n_total", "coverage", "n_unreliable"),
+    *("reference_n_used", "reference_n_total", "reference_coverage"),
+    *("qpv_min", "qpv_q1", "qpv_median", "qpv_q3", "qpv_max"),
+    *("weight", "unit", "flag", "note", "source", "reference_source", "licence"),
+)
+ALL_FRANCE = Territory("country", "F", "France")
+
+
+def compare(
+    indicator: str,
+    *,
+    geo_vintage: int,
+    year: int,
+    reference: str | None = "commune",
+    by: str | None = "region",
+    territory: str | Territory | None = None,
+    sex: str = "_T",
+    age: str = "_T",
+    min_coverage: float = 0.9,
+    interval: str = "bounds",
+    level: float = 0.95,
+    lang: str = "fr",
+) -> pd.DataFrame:
+    """Figures of QPV against a named reference, territory by territory.
+
+    Parameters
+    ----------
+    indicator : str
+        An id of `list_indicators`.
+    geo_vintage : int
+        Zoning of the QPV, 2015 or 2024.
+    year : int
+        Year of reference, the same for QPV and reference.
+    reference : str or None
+        `commune`, `rest_of_commune`, `epci`, `urban_unit`, `rest_of_urban_unit`, `department`,
+        `region`, `country`, or a territory by name or typed code (`"region:76"`). All but the `rest_of_`
+        contain the QPV themselves. None gives the QPV side alone.
+    by : str or None
+        Territories to group QPV by: `region`, `department`, `epci`, `urban_unit`, `commune`, `qpv`;
+        None for one row.
+    territory : str, optional
+        Keep the QPV of this territory only.
+    sex, age : str
+        `_T` for the total.
+    min_coverage : float
+        Least share of a reference's people that must have a published figure; below, its value is
+        missing and the note says why.
+    interval : {"bounds", "process"}
+        `bounds`: what rounding and secrecy leave unknown; exhaustive sources have no sampling error.
+        `process`: Wilson interval of each rate, Newcombe and Koopman limits of difference and ratio,
+        as if the counts were a realisation of a random process.
+    level : float
+        Confidence level of `process`.
+    lang : {"fr", "en"}
+        Language of `reference_label` and `unit`.
+
+    Returns
+    -------
+    DataFrame
+        One row a territory, columns of `COMPARISON_COLUMNS`. Values are in the indicator's `unit`;
+        `difference` is QPV less reference, `ratio` QPV over reference. Rates over several QPV are
+        weighted by their denominator, else by the fallback that `weight` names: never a mean of means.
+        Medians, decile ratios and scores are not aggregated: over several QPV `qpv_value` is missing and
+        the columns `qpv_min` to `qpv_max` describe their distribution (unweighted). `n_used` of `n_total`
+        QPV have a value; `coverage` is their share of the weight. `interval` names what the bounds
+        express: `rounding`, `secrecy` (QPV without a value at the lowest, then the highest, of the
+        observed distribution) or `process`.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown indicator, reference, grouping or territory.
+    UnavailableLevelError
+        No figure by QPV of that zoning and year, or none for that reference; the message lists
+        those that exist.
+    ComparabilityError
+        A rest of a median or of a score.
+
+    Examples
+    --------
+    >>> gap = compare("poverty_rate", geo_vintage=2015, year=2019, by="commune", territory="Béziers")
+    >>> gap[["territory", "qpv_value", "reference_value", "n_used", "n_total", "weight"]].round(1)
+      territory  qpv_value  reference_value  n_used  n_total           weight
+    0   Béziers       56.6             34.0       3        3  population 2018
+    """
+    known = catalogue().indicator(indicator)
+    places = loading.gazetteer()
+    _check_arguments(by, interval)
+    parsed = parse_reference(reference, places) if reference is not None else None
+    place = places.resolve(territory)
+    quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    members = group_members(quarters, places, by, place, geo_vintage)
+    observed = quarters.dropna(subset=["value"])
+    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
+    # QPV that the source does not list are counted, and say nothing of those that it withholds
+    field = members[members["in_field"]]
+    pooled = aggregation.pool(field, "group", kind=known.kind, extremes=extremes)
+    spread = aggregation.distribution(field, "group").add_prefix("qpv_")
+    if parsed is None:
+        other = pooled.iloc[:0].assign(source="", note="")
+    else:
+        other = reference_values(
+            parsed, known, field, quarters[quarters["in_field"]], year=year, lang=lang, sex=sex, age=age
+        )
+        other = _with_enough_coverage(other, min_coverage, lang)
+        if other[["value", "lower"]].isna().all(axis=None) and known.kind in aggregation.POOLED_KINDS:
+            raise UnavailableLevelError(
+                f"No reference {parsed.name!r} for {indicator} of {year}: {other['note'].iloc[0]}. Named references: "
+                f"{', '.join(possible_references(known, year))}; those made of communes need most of these to publish it."
+            )
+    pooled, other = _with_every_group(pooled, other, members, lang)
+    if interval == "process":
+        pooled = _process(pooled, known, level)
+        other = _process(other, known, level) if parsed else other
+    gaps = aggregation.difference_bounds(pooled, other)
+    result = pd.concat([pooled.add_prefix("qpv_"), other.add_prefix("reference_"), spread, gaps], axis=1)
+    result = result.reindex(pooled.index).rename(
+        columns={"qpv_n_used": "n_used", "qpv_n_total": "n_total", "qpv_coverage": "coverage"}
+    )
+    result["n_unreliable"] = pooled["unreliable"]
+    result["interval"] = _joint_interval(pooled["interval"], other["interval"])
+    result["flag"] = _flag(pooled, other, spread, members.groupby("group")["in_field"].any())
+    result["note"] = other["note"]
+    result["reference_source"] = other["source"]
+    result["source"] = ", ".join(sorted(quarters["source"].dropna().astype("str").unique()))
+    result["weight"] = quarters.attrs["weight"]
+    labels = members.drop_duplicates("group").set_index("group")
+    result["territory"], result["territory_code"] = labels["territory"], labels["territory_code"]
+    result = result.assign(
+        territory_level=by or (place.level if place else "country"),
+        indicator=indicator,
+        year=year,
+        geo_vintage=geo_vintage,
+        sex=sex,
+        age=age,
+        reference=parsed.name if parsed else "",
+        reference_label=parsed.label(lang) if parsed else "",
+        unit=known.unit["en" if lang == "en" else "fr"],
+        licence=catalogue().source(str(quarters["source"].dropna().iloc[0])).licence,
+    )
+    result = result[list(COMPARISON_COLUMNS)].sort_values("territory").reset_index(drop=True)
+    result.attrs = {"indicator": indicator, "origin": quarters.attrs["origin"]}
+    return result
+
+
+def _check_arguments(by: str | None, interval: str) -> None:
+    if by is not None and by not in GROUPINGS:
+        raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
+    if interval not in ("bounds", "process"):
+        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('bounds', 'process'))}")
+
+
+def quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str) -> pd.DataFrame:
+    """Every QPV of a zoning, with its value, bounds and weight where they are published.
+
+    Parameters
+    ----------
+    indicator : Indicator
+    geo_vintage, year : int
+    sex, age : str
+
+    Returns
+    -------
+    DataFrame
+        Rows of the gazetteer's `qpv`, with `value, lower, upper, interval, flag, source, denominator,
+        weight`, `weight_base` (`denominator`, or the fallback) and `in_field` (whether the source lists the
+        QPV; one that it does not is flagged `unavailable`). `attrs["weight"]` names the weight.
+    """
+    frame = loading.load_observations(
+        indicator.id, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age
+    )
+    sources = frame["source"].astype("str").unique()
+    if len(sources) > 1:
+        raise UnavailableLevelError(
+            f"{indicator.id} of {year} has several sources by QPV: {', '.join(sources)}. Pass one to load_observations."
+        )
+    rounding = catalogue().rounding(indicator.id, sources[0])
+    frame = aggregation.with_bounds(frame, rounding, indicator.range)
+    columns = ["geo_code", "source", "value", "lower", "upper", "interval", "flag", "denominator"]
+    frame[["flag", "source"]] = frame[["flag", "source"]].astype("str")
+    quarters = loading.gazetteer().qpv_in(None, geo_vintage).merge(frame[columns], on="geo_code", how="left")
+    quarters["in_field"] = quarters["source"].notna()
+    quarters["flag"] = quarters["flag"].fillna("unavailable")
+    quarters["interval"] = quarters["interval"].fillna("none")
+    published = quarters["value"].notna()
+    weight, base = quarters["denominator"], "denominator"
+    if indicator.kind == "rate" and not weight[published].notna().all():
+        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year)
+    elif indicator.kind == "rate":
+        # a withheld denominator is about the usual share of the inhabitants: needed for bounds alone
+        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
+        weight = weight.fillna(people * weight.sum() / people[weight.notna()].sum())
+    elif indicator.kind == "count":
+        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
+    quarters = quarters.assign(weight=weight, weight_base=base)
+    label = base if indicator.kind == "rate" else "sum" if indicator.kind == "count" else "none"
+    quarters.attrs = {**frame.attrs, "weight": label}
+    return quarters
+
+
+def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
+    """The count that the catalogue names as weight, of the nearest year in the same zoning."""
+    if indicator.weight is None:
+        raise UnavailableLevelError(
+            f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
+        )
+    return _nearest_counts(indicator.weight, codes, geo_vintage, year)
+
+
+def _nearest_counts(indicator: str, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
+    """A count by QPV, of the nearest year in the same zoning, and its name with that year."""
+    counts = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
+    # the later of two years at the same distance: populations are published late
+    nearest = min(sorted(counts["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
+    values = counts[counts["year"] == nearest].set_index("geo_code")["value"]
+    return codes.map(values), f"{indicator} {nearest}"
+
+
+def group_members(
+    quarters: pd.DataFrame, places: Gazetteer, by: str | None, place: Territory | None, geo_vintage: int
+) -> pd.DataFrame:
+    """The QPV of each territory: one row a territory and QPV.
+
+    A QPV in two communes counts in both; `group` is the territory's code, `territory` its name.
+
+    Raises
+    ------
+    UnavailableLevelError
+        The territory has no QPV of that zoning.
+    """
+    inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]
+    if inside.empty:
+        assert place is not None  # noqa: S101 - a zoning is never empty
+        raise UnavailableLevelError(
+            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. "
+            f"QPV of the other zoning: {len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))}."
+        )
+    if by is None:
+        whole = place or ALL_FRANCE
+        return inside.assign(group=whole.code, territory=whole.name, territory_code=whole.key)
+    if by == "qpv":
+        return inside.assign(
+            group=inside["geo_code"], territory=inside["name"], territory_code="qpv:" + inside["geo_code"]
+        )
+    column = "communes" if by == "commune" else by
+    members = inside.assign(group=inside[column].str.split(";")).explode("group", ignore_index=True)
+    members = members[members["group"].fillna("") != ""]
+    if place is not None and place.level == by:
+        members = members[members["group"] == place.code]
+    if members.empty:
+        raise UnavailableLevelError(f"None of the {len(inside)} QPV lies in a {by}; group by another level.")
+    names = places.territories[places.territories["level"] == by].set_index("code")["name"]
+    return members.assign(
+        territory=members["group"].map(names).fillna(members["group"]), territory_code=by + ":" + members["group"]
+    )
+
+
+def _with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:
+    """References of which too few people have a published figure lose their value, and say why."""
+    share = (100 * other["coverage"].fillna(0)).round().astype(int)
+    short = other["coverage"].fillna(0) < least
+    said = share.map(lambda number: NOTES["coverage"][lang].format(share=number, least=round(100 * least)))
+    return other.assign(
+        value=other["value"].mask(short), note=other["note"].fillna("").mask(short, _joined(other["note"], said))
+    )
+
+
+def _with_every_group(
+    pooled: pd.DataFrame, other: pd.DataFrame, members: pd.DataFrame, lang: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Groups outside the field of the source, and QPV outside it, counted and told."""
+    groups = members.groupby("group")["in_field"].agg(["size", "sum"])
+    left_out = groups["size"] - groups["sum"]
+    pooled, other = pooled.reindex(groups.index), other.reindex(groups.index)
+    pooled["n_total"] = groups["size"]
+    counted = ["n_used", "coverage", "unreliable"]
+    pooled[counted] = pooled[counted].fillna(0)
+    other[[*counted, "n_total"]] = other[[*counted, "n_total"]].fillna(0)
+    pooled = pooled.astype({"n_used": int, "unreliable": int})
+    pooled["interval"], other["interval"] = pooled["interval"].fillna("none"), other["interval"].fillna("none")
+    said = left_out.map(lambda number: NOTES["field"][lang].format(number=number))
+    other["note"] = other["note"].fillna("").mask(left_out > 0, _joined(other["note"], said))
+    return pooled, other.astype({"n_used": int, "n_total": int, "unreliable": int})
+
+
+def _joined(notes: pd.Series, more: pd.Series) -> pd.Series:
+    notes = notes.fillna("")
+    return (notes + " ; ").where(notes != "", "") + more
+
+
+def _process(pooled: pd.DataFrame, indicator: Indicator, level: float) -> pd.DataFrame:
+    """Wilson limits in place of the bounds, for rates over a known number of persons."""
+    from qpv_sante import intervals
+
+    if indicator.kind != "rate" or indicator.range != [0, 100]:
+        raise UnavailableLevelError(
+            f"interval='process' needs a rate in percent and its number of persons; {indicator.id} is a "
+            f"{indicator.kind}. Use interval='bounds'."
+        )
+    n = pooled["weight_used"].round()
+    limits = intervals.proportion((pooled["value"] / 100 * n).round(), n, level=level)
+    return pooled.assign(lower=100 * limits["lower"], upper=100 * limits["upper"], interval="process")
+
+
+def _joint_interval(a: pd.Series, b: pd.Series) -> pd.Series:
+    """What the bounds of a gap express: the least certain of the two sides."""
+    order = ["none", "rounding", "process", "sampling", "model", "secrecy"]
+    rank = pd.concat([a.map(order.index), b.map(order.index)], axis=1).max(axis=1)
+    return rank.map(dict(enumerate(order)))
+
+
+def _flag(pooled: pd.DataFrame, other: pd.DataFrame, spread: pd.DataFrame, in_field: pd.Series) -> pd.Series:
+    """One status a row: of the QPV side first, then of the reference."""
+    flag = pd.Series("observed", index=pooled.index)
+    all_doubtful = (pooled["unreliable"] > 0) & (pooled["unreliable"] == pooled["n_used"])
+    doubtful_reference = (other["unreliable"] > 0) & (other["unreliable"] >= other["n_used"])
+    flag[all_doubtful | doubtful_reference.reindex(flag.index, fill_value=False)] = "unreliable"
+    described = spread["qpv_median"].reindex(flag.index).notna()
+    flag[pooled["value"].isna()] = "suppressed"
+    flag[pooled["value"].isna() & described] = "not_applicable"
+    flag[~in_field.reindex(flag.index)] = "unavailable"
+    return flag

@@ -1,0 +1,202 @@
+"""Geographic levels, the form of their codes, zonings and coordinate reference systems."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pandas as pd
+
+from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
+
+LEVELS: dict[str, dict[str, str]] = {
+    "qpv": {"fr": "quartier prioritaire (QPV)", "en": "priority neighbourhood (QPV)"},
+    "iris": {"fr": "IRIS", "en": "IRIS"},
+    "commune": {"fr": "commune", "en": "commune"},
+    "epci": {"fr": "intercommunalité (EPCI)", "en": "intercommunality (EPCI)"},
+    "urban_unit": {"fr": "unité urbaine", "en": "urban unit"},
+    "department": {"fr": "département", "en": "department"},
+    "region": {"fr": "région", "en": "region"},
+    "country": {"fr": "pays", "en": "country"},
+}
+
+_DEPARTMENT = r"(?:0[1-9]|[1-8]\d|9[0-5]|2[AB]|97[1-8]|98[4-8])"
+_QPV_DEPARTMENT = r"(?:0\d{2}|02[AB]|97\d|98\d)"
+_COMMUNE = r"(?:\d{2}|2[AB])\d{3}"
+_CODE_FORMS: dict[tuple[str, int | None], str] = {
+    ("qpv", 2015): rf"QP{_QPV_DEPARTMENT}\d{{3}}",
+    ("qpv", 2024): rf"QN{_QPV_DEPARTMENT}\d{{2}}[NMIC]",
+    ("iris", None): rf"{_COMMUNE}\d{{4}}",
+    ("commune", None): _COMMUNE,
+    ("epci", None): r"\d{9}",
+    ("urban_unit", None): r"(?:\d{5}|2[AB]\d{3}|9[A-F]\d{3})",
+    ("department", None): _DEPARTMENT,
+    ("region", None): r"\d{2}",
+    ("country", None): r"(?:F|FM)",
+}
+QPV_ZONINGS = (2015, 2024)
+
+# Projected systems in metres, one per territory: areas and distances overseas are wrong in Lambert-93.
+METROPOLITAN_CRS = 2154
+_OVERSEAS_CRS = {
+    "971": 5490,
+    "972": 5490,
+    "977": 5490,
+    "978": 5490,
+    "973": 2972,
+    "974": 2975,
+    "976": 4471,
+    "987": 3297,
+    "975": 4467,
+}
+# QPV codes and INSEE region codes of the overseas departments and collectivities
+_OVERSEAS_REGION = {"971": "01", "972": "02", "973": "03", "974": "04", "976": "06"}
+
+
+def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "codes") -> None:
+    """Refuse codes that do not have the form of their level and zoning.
+
+    Parameters
+    ----------
+    codes : Series of str
+        Codes as text: leading zeros and `2A` matter.
+    level : str
+        A key of `LEVELS`.
+    vintage : int
+        Zoning of the QPV (2015 or 2024); year of the official code for other levels.
+    where : str
+        What is being checked, for the message.
+
+    Raises
+    ------
+    SchemaError
+        The message counts the bad codes and gives the first ones and the expected form.
+
+    Examples
+    --------
+    >>> check_codes(pd.Series(["QP031004", "QP02A001"]), "qpv", 2015)
+    >>> check_codes(pd.Series(["31555", "1004"]), "commune", 2024)
+    Traceback (most recent call last):
+        ...
+    qpv_sante.errors.SchemaError: codes: 1 code is not a commune code (2024): '1004'. ...
+    """
+    form = _CODE_FORMS.get((level, vintage)) or _CODE_FORMS.get((level, None))
+    if form is None:
+        raise SchemaError(f"{where}: no {level} zoning of {vintage}; QPV zonings are 2015 and 2024.")
+    bad = codes[~codes.str.fullmatch(form).astype(bool)]
+    if len(bad):
+        verb = "code is not a" if len(bad) == 1 else "codes are not"
+        first = ", ".join(repr(code) for code in bad.head(5))
+        raise SchemaError(
+            f"{where}: {len(bad)} {verb} {level} code ({vintage}): {first}. Expected form: {form}. "
+            "Codes are text: check lost leading zeros and the zoning."
+        )
+
+
+def department_of_qpv(codes: pd.Series) -> pd.Series:
+    """Department of QPV codes of either zoning.
+
+    Parameters
+    ----------
+    codes : Series of str
+
+    Returns
+    -------
+    Series of str
+        `QP034001` gives `34`, `QN02A01M` gives `2A`, `QP974049` gives `974`.
+
+    Examples
+    --------
+    >>> department_of_qpv(pd.Series(["QP034001", "QN02A01M", "QP974049"])).tolist()
+    ['34', '2A', '974']
+    """
+    part = codes.str[2:5]
+    return part.where(part.str.match("9[78]"), part.str[1:])
+
+
+def department_of_commune(codes: pd.Series) -> pd.Series:
+    """Department of commune (or IRIS) codes: the first two characters, three overseas.
+
+    Parameters
+    ----------
+    codes : Series of str
+
+    Returns
+    -------
+    Series of str
+
+    Examples
+    --------
+    >>> department_of_commune(pd.Series(["31555", "2A004", "97411"])).tolist()
+    ['31', '2A', '974']
+    """
+    return codes.str[:2].where(~codes.str.match("9[78]"), codes.str[:3])
+
+
+def zoning_of_qpv_code(code: str) -> int:
+    """Zoning that a QPV code belongs to.
+
+    Raises
+    ------
+    UnknownNameError
+        The text is not a QPV code of either zoning.
+
+    Examples
+    --------
+    >>> zoning_of_qpv_code("QP031004"), zoning_of_qpv_code("QN03112M")
+    (2015, 2024)
+    """
+    for vintage in QPV_ZONINGS:
+        if re.fullmatch(_CODE_FORMS["qpv", vintage], code):
+            return vintage
+    raise UnknownNameError(
+        f"{code!r} is not a QPV code. Expected QP + department (3) + 3 digits for 2015 (QP031004, QP02A001), "
+        "QN + department (3) + 2 digits + N, M, I or C for 2024 (QN03112M)."
+    )
+
+
+def projected_crs(department: str) -> int:
+    """EPSG code of the projected system in which areas of a department are measured.
+
+    Examples
+    --------
+    >>> projected_crs("31"), projected_crs("974")
+    (2154, 2975)
+    """
+    return _OVERSEAS_CRS.get(department, METROPOLITAN_CRS)
+
+
+def is_overseas(departments: pd.Series) -> pd.Series:
+    """Whether departments lie overseas (code of three characters)."""
+    return departments.str.len() == 3
+
+
+def overseas_region(department: str) -> str | None:
+    """INSEE region of an overseas department; none for the collectivities (978, 987)."""
+    return _OVERSEAS_REGION.get(department)
+
+
+def check_level(level: str) -> str:
+    """The level itself, or an error that lists the levels.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    if level not in LEVELS:
+        raise UnknownNameError(f"Unknown geo_level {level!r}. {did_you_mean(level, LEVELS)}")
+    return level
+
+
+def fold(name: str) -> str:
+    """A place name without accents, case, hyphens and abbreviations, for look-up.
+
+    Examples
+    --------
+    >>> fold("Saint-Étienne-du-Rouvray") == fold("ST ETIENNE DU ROUVRAY")
+    True
+    """
+    text = name.replace("œ", "oe").replace("Œ", "OE")
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    text = re.sub(r"[^a-z0-9]+", " ", text).strip()
+    return re.sub(r"\b(st|ste)\b", lambda found: {"st": "saint", "ste": "sainte"}[found[0]], text)

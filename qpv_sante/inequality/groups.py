@@ -1,0 +1,213 @@
+"""Groups of QPV, from the store, for the summary measures of inequality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from qpv_sante import aggregation, comparison, loading
+from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.inequality import summarize
+from qpv_sante.territories import Territory
+
+COLUMNS = ("region", "department", "epci", "urban_unit")
+GROUPS = ("poverty_quintile", "qpv_status", *COLUMNS)
+NOTES = {
+    "circular": {
+        "fr": "circulaire : les groupes sont formés par la pauvreté, et les QPV choisis par le revenu",
+        "en": "circular: groups are formed by poverty, and QPV are chosen by income",
+    },
+    "ranked_by": {"fr": "QPV classés par le taux de pauvreté de {year}", "en": "QPV ranked by the poverty rate of {year}"},
+    "left_out": {
+        "fr": "{number} QPV sans valeur ou sans taux de pauvreté, hors des groupes",
+        "en": "{number} QPV without a value or a poverty rate, outside the groups",
+    },
+}
+
+
+def summarize_inequality(
+    indicator: str,
+    groups: str = "poverty_quintile",
+    *,
+    geo_vintage: int,
+    year: int,
+    territory: str | Territory | None = None,
+    reference: str = "rest_of_commune",
+    rank_year: int | None = None,
+    interval: str = "none",
+    measures: Sequence[str] | None = None,
+    level: float = 0.95,
+    lang: str = "fr",
+) -> pd.DataFrame:
+    """Summary measures of the inequality between groups of QPV, or between QPV and their outside.
+
+    Parameters
+    ----------
+    indicator : str
+        A rate in percent.
+    groups : str
+        `poverty_quintile`: QPV in five groups of about the same population, group 1 the poorest;
+        `qpv_status`: QPV (1) against `reference` (2); or a territory of the QPV: `region`, `department`,
+        `epci`, `urban_unit` (no rank).
+    geo_vintage, year : int
+        Zoning of the QPV and year of reference.
+    territory : str, optional
+        Keep the QPV of this territory.
+    reference : str
+        Outside, for `qpv_status`: a reference of `compare`.
+    rank_year : int, optional
+        Year of the poverty rate that forms the quintiles; the nearest published by default.
+    interval : {"none", "process"}
+        Exhaustive sources have no sampling error: no interval by default. `process` treats each group's
+        number of cases as one outcome of a random process.
+    measures : sequence of str, optional
+        Codes of `qpv_sante.inequality.summarize`; all by default.
+    level : float
+    lang : {"fr", "en"}
+        Language of the group names and notes.
+
+    Returns
+    -------
+    DataFrame
+        As `qpv_sante.inequality.summarize`, indexed by measure. `attrs["groups"]`: one record a group
+        (`group, rank, estimate, population, n_used`); `attrs["notes"]`: how groups were formed, what was
+        left out, and whether the ranking is circular.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown indicator, grouping, reference or territory.
+    ComparabilityError
+        Not a rate in percent.
+    UnavailableLevelError
+        Not published by QPV for that zoning and year, or fewer than two groups have a value.
+
+    Examples
+    --------
+    >>> gap = summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["d", "r", "aci"])
+    >>> gap["value"].round(2).to_dict()
+    {'d': 26.06, 'r': 2.28, 'aci': -5.05}
+    """
+    known = catalogue().indicator(indicator)
+    if groups not in GROUPS:
+        raise UnknownNameError(f"Unknown groups {groups!r}. {did_you_mean(groups, GROUPS)}")
+    if interval not in ("none", "process"):
+        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('none', 'process'))}")
+    if known.kind != "rate" or known.range != [0, 100]:
+        raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
+    if groups == "qpv_status":
+        table, notes = _by_status(known, geo_vintage, year, territory, reference, lang), []
+    else:
+        table, notes = _by_group(known, groups, geo_vintage, year, territory, rank_year, lang)
+    if known.selects_qpv:
+        notes.append(NOTES["circular"][lang])
+    table = table.dropna(subset=["estimate", "population"])
+    if len(table) < 2:
+        raise UnavailableLevelError(
+            f"{indicator} ({geo_vintage} zoning, {year}): {len(table)} group with a value; an inequality needs two."
+        )
+    share = table["estimate"] / 100
+    se = 100 * np.sqrt(share * (1 - share) / table["population"]) if interval == "process" else None
+    indexed = table.set_index("group")
+    result = summarize(
+        indexed["estimate"],
+        indexed["population"],
+        se=None if se is None else se.to_numpy(),
+        rank=None if table["rank"].isna().any() else indexed["rank"],
+        favourable=known.higher_is == "better",
+        measures=measures,
+        level=level,
+        interval="process",
+    )
+    result.attrs = {"groups": table.to_dict("records"), "notes": notes, "indicator": indicator}
+    return result
+
+
+def _by_status(
+    known: Indicator, geo_vintage: int, year: int, territory: str | Territory | None, reference: str, lang: str
+) -> pd.DataFrame:
+    """QPV and their outside, as two groups."""
+    from qpv_sante.references import parse_reference, reference_values
+
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    parsed = parse_reference(reference, places)
+    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+    quarters = quarters[quarters["in_field"]]
+    members = comparison.group_members(quarters, places, None, place, geo_vintage)
+    inside = aggregation.pool(members, "group", kind=known.kind).iloc[0]
+    outside = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex="_T", age="_T").iloc[0]
+    if pd.isna(outside["value"]):
+        raise UnavailableLevelError(
+            f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not published'}). "
+            "Choose a territory where every QPV has a value, or another reference."
+        )
+    return pd.DataFrame(
+        {
+            "group": ["QPV", parsed.label(lang)],
+            "rank": [1, 2],
+            "estimate": [inside["value"], outside["value"]],
+            "population": [inside["weight_used"], outside["weight_used"]],
+            "n_used": [inside["n_used"], outside["n_used"]],
+        }
+    )
+
+
+def _by_group(
+    known: Indicator,
+    groups: str,
+    geo_vintage: int,
+    year: int,
+    territory: str | Territory | None,
+    rank_year: int | None,
+    lang: str,
+) -> tuple[pd.DataFrame, list[str]]:
+    """QPV pooled by quintile of poverty, or by the territory that contains them."""
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+    by = None if groups == "poverty_quintile" else groups
+    members = comparison.group_members(quarters, places, by, place, geo_vintage)
+    notes = []
+    if by is None:
+        poverty, used_year = _poverty(members["geo_code"], geo_vintage, year, rank_year)
+        notes.append(NOTES["ranked_by"][lang].format(year=used_year))
+        members = members.assign(poverty=poverty.to_numpy())
+        whole = len(members)
+        members = members[members[["value", "weight", "poverty"]].notna().all(axis=1)]
+        notes.append(NOTES["left_out"][lang].format(number=whole - len(members)))
+        members = members.assign(group=_quintile(members))
+        members["territory"] = "Q" + members["group"].astype(str)
+    pooled = aggregation.pool(members, "group", kind=known.kind)
+    names = members.drop_duplicates("group").set_index("group")["territory"]
+    return (
+        pd.DataFrame(
+            {
+                "group": names.reindex(pooled.index).to_numpy(),
+                "rank": pooled.index.astype(float) if by is None else np.nan,
+                "estimate": pooled["value"].to_numpy(),
+                "population": pooled["weight_used"].to_numpy(),
+                "n_used": pooled["n_used"].to_numpy(),
+            }
+        ),
+        notes,
+    )
+
+
+def _poverty(codes: pd.Series, geo_vintage: int, year: int, rank_year: int | None) -> tuple[pd.Series, int]:
+    """Poverty rate of QPV, of the asked year or of the nearest one published in their zoning."""
+    rates = loading.load_observations("poverty_rate", geo_level="qpv", geo_vintage=geo_vintage, year=rank_year)
+    nearest = rank_year or min(sorted(rates["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
+    return codes.map(rates[rates["year"] == nearest].set_index("geo_code")["value"]), int(nearest)
+
+
+def _quintile(members: pd.DataFrame) -> pd.Series:
+    """Fifth of the people that each QPV belongs to, 1 the poorest; equal rates stay together."""
+    ordered = members.sort_values("poverty", ascending=False, kind="stable")
+    people = ordered["weight"].groupby(ordered["poverty"], sort=False).sum()
+    middle = (people.cumsum() - people / 2) / people.sum()
+    fifth = np.minimum((middle * 5).astype(int) + 1, 5)
+    return members["poverty"].map(fifth)

@@ -1,0 +1,266 @@
+"""What there is, described: indicators, sources, one sheet an indicator, citations."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import pandas as pd
+
+from qpv_sante import store
+from qpv_sante.catalogue import Indicator, Source, catalogue, describe_coverage
+from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
+from qpv_sante.geography import LEVELS, check_level
+
+
+def list_indicators(theme: str | None = None, geo_level: str | None = None, *, lang: str = "fr") -> pd.DataFrame:
+    """Indicators of the catalogue.
+
+    Parameters
+    ----------
+    theme : str, optional
+        `income`, `families`, `population`, `health_cover`, `benefits`, `employment`.
+    geo_level : str, optional
+        Keep those published at this level.
+    lang : {"fr", "en"}
+        Language of labels and units.
+
+    Returns
+    -------
+    DataFrame
+        One row an indicator: `id, label, theme, unit, kind, levels, zonings, years, sources`.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown theme or level.
+
+    Examples
+    --------
+    >>> list_indicators(theme="health_cover")[["id", "levels", "zonings"]].values.tolist()
+    [['c2s_share', 'qpv', '2015']]
+    """
+    known = catalogue()
+    if theme is not None and theme not in known.themes:
+        raise UnknownNameError(f"Unknown theme {theme!r}. {did_you_mean(theme, known.themes)}")
+    if geo_level is not None:
+        check_level(geo_level)
+    rows = []
+    for indicator in known.indicators.values():
+        records = known.published(indicator.id)
+        levels = list(dict.fromkeys(str(record["geo_level"]) for record in records))
+        if (theme and indicator.theme != theme) or (geo_level and geo_level not in levels):
+            continue
+        zonings = sorted({str(r["geo_vintage"]) for r in records if r["geo_level"] == "qpv"})
+        rows.append(
+            {
+                "id": indicator.id,
+                "label": _text(indicator.label, lang),
+                "theme": indicator.theme,
+                "unit": _text(indicator.unit, lang),
+                "kind": indicator.kind,
+                "levels": ", ".join(levels),
+                "zonings": ", ".join(zonings),
+                "years": ", ".join(sorted({str(record["year"]) for record in records})),
+                "sources": ", ".join(dict.fromkeys(series.source for series in indicator.series)),
+            }
+        )
+    columns = ["id", "label", "theme", "unit", "kind", "levels", "zonings", "years", "sources"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def list_sources() -> pd.DataFrame:
+    """Sources of the catalogue and what the store in use holds of them.
+
+    Returns
+    -------
+    DataFrame
+        One row a source: `id, title, producer, licence, vintages, landing_page, status`; the status
+        names the store that holds it (`snapshot of 2026-11-22`), or says `not built`.
+
+    Examples
+    --------
+    >>> list_sources().set_index("id").loc["insee_filosofi_qpv", "vintages"]
+    '2016, 2017, 2018, 2019, 2021'
+    """
+    stores = store.open_stores()
+    rows = []
+    for source in catalogue().sources.values():
+        holder = next((one for one in stores if source.id in one.manifest["sources"]), None)
+        rows.append(
+            {
+                "id": source.id,
+                "title": source.title,
+                "producer": source.producer,
+                "licence": source.licence,
+                "vintages": ", ".join(vintage.id for vintage in source.vintage),
+                "landing_page": source.landing_page,
+                "status": holder.label if holder else "not built",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """An indicator's sheet: prints as text, shows as a table in notebooks.
+
+    Attributes
+    ----------
+    title : str
+    rows : tuple of (str, str)
+        Heading and text.
+    """
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        """The sheet as text."""
+        width = max(len(heading) for heading, _ in self.rows)
+        return "\n".join([self.title, *(f"  {heading:<{width}}  {text}" for heading, text in self.rows)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left;vertical-align:top'>{html.escape(heading)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for heading, text in self.rows
+        )
+        return f"<h4>{html.escape(self.title)}</h4><table>{cells}</table>"
+
+
+_HEADINGS = {
+    "fr": ("Identifiant", "Définition", "Population", "Unité", "Nature", "Niveaux et années", "Précautions", "Source"),
+    "en": ("Identifier", "Definition", "Population", "Unit", "Kind", "Levels and years", "Caveats", "Source"),
+}
+
+
+def describe(indicator: str, *, lang: str = "fr") -> Sheet:
+    """The sheet of an indicator: definition, population, unit, levels, caveats and sources.
+
+    Parameters
+    ----------
+    indicator : str
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Sheet
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown indicator.
+
+    Examples
+    --------
+    >>> print(describe("c2s_share", lang="en"))  # doctest: +ELLIPSIS
+    Insured persons covered by the C2S complementary health cover
+      Identifier        c2s_share
+      Definition        C2S beneficiaries ...
+    """
+    known = catalogue().indicator(indicator)
+    names = _HEADINGS[lang if lang in _HEADINGS else "fr"]
+    sources = [catalogue().sources[name] for name in dict.fromkeys(series.source for series in known.series)]
+    caveats = list(known.caveats.get("en" if lang == "en" else "fr", []))
+    caveats += [_text(source.caveat, lang) for source in sources if source.caveat]
+    rows = [
+        (names[0], known.id),
+        (names[1], _text(known.definition, lang)),
+        (names[2], _text(known.population, lang)),
+        (names[3], _text(known.unit, lang)),
+        (names[4], known.kind),
+        (names[5], describe_coverage(catalogue().published(indicator))),
+        *((names[6], caveat) for caveat in caveats),
+        *((names[7], f"{source.producer}, {source.title} ({source.licence})") for source in sources),
+    ]
+    return Sheet(_text(known.label, lang), tuple(rows))
+
+
+def cite(of: str | pd.DataFrame) -> str:
+    """Text ready to paste: producer, title, edition, licence and date of retrieval.
+
+    Parameters
+    ----------
+    of : str or DataFrame
+        An indicator, a source or edition (`insee_filosofi_qpv@2021`), or a frame with a `source`
+        column (observations or a comparison).
+
+    Returns
+    -------
+    str
+        One line an edition.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither an indicator nor a source.
+    SchemaError
+        A frame without `source`.
+
+    Examples
+    --------
+    >>> cite("insee_filosofi_qpv@2021")  # doctest: +ELLIPSIS
+    'Insee, DGFiP, Cnaf, Cnav, CCMSA (Filosofi), « Revenus, pauvreté ... 2015 », édition 2021, Licence Ouverte 2.0...'
+    """
+    return "\n".join(_citation(key) for key in _editions(of))
+
+
+def _editions(of: str | pd.DataFrame) -> list[str]:
+    known = catalogue()
+    if isinstance(of, pd.DataFrame):
+        columns = [name for name in ("source", "reference_source") if name in of.columns]
+        if not columns:
+            raise SchemaError(f"cite needs a frame with a `source` column; it has {list(of.columns)}.")
+        keys = [key for name in columns for key in of[name].dropna().astype("str").unique()]
+        return list(dict.fromkeys(part for key in keys for part in key.split(", ") if part))
+    if of in known.indicators:
+        return list(dict.fromkeys(str(record["source"]) for record in known.published(of)))
+    if of.partition("@")[0] in known.sources:
+        source = known.source(of)
+        return [of] if "@" in of else [source.key(vintage) for vintage in source.vintage]
+    names = [*known.indicators, *known.sources]
+    raise UnknownNameError(f"Nothing to cite called {of!r}. {did_you_mean(of, names)}")
+
+
+def _citation(key: str) -> str:
+    source = catalogue().source(key)
+    vintage = source.get_vintage(key.partition("@")[2])
+    retrieved = _retrieved(source, vintage.id)
+    address = vintage.landing_page or source.landing_page
+    return (
+        f"{source.producer}, « {source.title} », édition {vintage.id}, {source.licence}, {address}"
+        + (f" (fichier du {retrieved})" if retrieved else "")
+        + ". Mise en forme : qpv_sante."
+    )
+
+
+def _retrieved(source: Source, vintage_id: str) -> str | None:
+    for one in store.open_stores():
+        edition = one.manifest["sources"].get(source.id, {}).get("editions", {}).get(vintage_id)
+        if edition:
+            return str(edition["retrieved"])[:10]
+    return None
+
+
+def _text(text: dict[str, str], lang: str) -> str:  # type: ignore[type-arg,unused-ignore]
+    return text.get(lang) or text.get("fr", "")
+
+
+def level_label(level: str, lang: str = "fr") -> str:
+    """A level's name for people.
+
+    Examples
+    --------
+    >>> level_label("epci")
+    'intercommunalité (EPCI)'
+    """
+    return LEVELS[check_level(level)][lang]
+
+
+def label_of(indicator: Indicator | str, lang: str = "fr", *, short: bool = False) -> str:
+    """An indicator's label for people."""
+    known = catalogue().indicator(indicator) if isinstance(indicator, str) else indicator
+    return _text(known.short if short else known.label, lang)

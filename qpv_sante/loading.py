@@ -1,0 +1,285 @@
+"""From the store to tidy frames: observations, outlines, and the two joined."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from qpv_sante import observations, store
+from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.geography import QPV_ZONINGS, check_level
+from qpv_sante.territories import Gazetteer, Territory
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+log = logging.getLogger(__name__)
+
+# Layers of the store that `load_zones` gives, by level and zoning
+_LAYERS = {("qpv", 2015): "qpv_2015", ("qpv", 2024): "qpv_2024", ("department", 2018): "department_2018"}
+_LAYERS |= {("region", 2018): "region_2018"}
+
+
+def gazetteer() -> Gazetteer:
+    """The code tables of the store in use, read once."""
+    origin = store.find_store("codes/territories")
+    return _gazetteer(str(origin.path), origin)
+
+
+@lru_cache(maxsize=4)
+def _gazetteer(path: str, origin: store.Store) -> Gazetteer:
+    tables = {name: origin.codes(name) for name in ("territories", "former_communes", "qpv")}
+    return Gazetteer(communes=origin.codes("current_communes"), **tables)
+
+
+def load_observations(
+    indicator: str,
+    *,
+    geo_level: str | None = None,
+    geo_vintage: int | None = None,
+    year: int | None = None,
+    territory: str | Territory | None = None,
+    sex: str | None = "_T",
+    age: str | None = "_T",
+    source: str | None = None,
+) -> pd.DataFrame:
+    """Figures of one indicator, as rows of the long table.
+
+    Parameters
+    ----------
+    indicator : str
+        An id of `list_indicators`.
+    geo_level : str, optional
+        `qpv`, `iris`, `commune`, `epci`, `department`, `region`, `country`; all by default.
+    geo_vintage : int, optional
+        Zoning of QPV (2015 or 2024), year of the official codes for other levels.
+    year : int, optional
+        Year of reference; all by default. There is no "latest": a result must not change meaning.
+    territory : str, optional
+        A name (`"Occitanie"`) or a typed code (`"department:59"`); all of France by default.
+    sex, age : str or None
+        `_T` for the total; None for every class.
+    source : str, optional
+        A source (`insee_filosofi_qpv`) or one edition (`insee_filosofi_qpv@2021`).
+
+    Returns
+    -------
+    DataFrame
+        Columns of `qpv_sante.observations.COLUMNS`: the key (indicator, source, geo_level, geo_code,
+        geo_vintage, perimeter, sex, age, year), then value (in the indicator's unit), lower, upper,
+        interval, n, denominator and flag. The value is missing if and only if the flag is
+        `suppressed`, `unavailable` or `not_applicable`. `attrs["origin"]` says which store was read.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown indicator, level, territory or source; the message lists valid ones.
+    UnavailableLevelError
+        Not published at that level, zoning or year, or no row there; the message says where it exists.
+
+    Examples
+    --------
+    >>> rates = load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+    >>> rates[["geo_code", "value", "flag"]].to_string(index=False, header=False).split()
+    ['QP034001', '54.9', 'observed', 'QP034002', '62.9', 'observed', 'QP034003', '59.7', 'observed']
+    """
+    known = catalogue()
+    known.indicator(indicator)
+    if geo_level is not None:
+        check_level(geo_level)
+    place = gazetteer().resolve(territory) if territory is not None else None
+    known.check_published(indicator, geo_level=geo_level, geo_vintage=geo_vintage, year=year)
+    asked = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year, "sex": sex, "age": age}
+    equal = {name: wanted for name, wanted in asked.items() if wanted is not None}
+    if source and "@" in source:
+        equal["source"] = source
+    frames, origin = [], {}
+    for source_id in _sources_of(indicator, source, geo_level, geo_vintage, year):
+        found = store.find_store(f"observations/{source_id}")
+        frames.append(found.observations(source_id, indicator=indicator, **equal))
+        origin[source_id] = found.label
+    frame = observations.concat(frames)
+    if place is not None:
+        frame = frame[rows_in(frame, place)].reset_index(drop=True)
+    if frame.empty:
+        raise UnavailableLevelError(_why_empty(indicator, asked, place))
+    frame.attrs = {"indicator": indicator, "origin": origin}
+    log.info("%s: read from the %s", indicator, ", ".join(sorted(set(origin.values()))))
+    return frame
+
+
+def _sources_of(
+    indicator: str, source: str | None, geo_level: str | None, geo_vintage: int | None, year: int | None
+) -> list[str]:
+    records = catalogue().published(indicator)
+    available = list(dict.fromkeys(str(record["source"]) for record in records))
+    if source is not None:
+        valid = [key for key in available if key == source or key.partition("@")[0] == source]
+        if not valid:
+            names = [*dict.fromkeys(key.partition("@")[0] for key in available), *available]
+            raise UnknownNameError(f"{source!r} is not a source of {indicator}. {did_you_mean(source, names)}")
+    matching = [
+        str(record["source"]).partition("@")[0]
+        for record in records
+        if (geo_level is None or record["geo_level"] == geo_level)
+        and (geo_vintage is None or record["geo_vintage"] == geo_vintage)
+        and (year is None or record["year"] == year)
+        and (source is None or str(record["source"]).startswith(source.partition("@")[0] + "@"))
+    ]
+    return list(dict.fromkeys(matching))
+
+
+def _why_empty(indicator: str, asked: dict[str, Any], place: Territory | None) -> str:
+    criteria = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
+    message = f"No row of {indicator} for {criteria}"
+    if place is None:
+        classes = sorted({(str(r["sex"]), str(r["age"])) for r in catalogue().published(indicator)})
+        return f"{message}. Published classes (sex, age): {classes}."
+    message += f" in {place.name} ({place.key})."
+    if asked["geo_level"] == "qpv":
+        counts = {vintage: len(gazetteer().qpv_in(place, vintage)) for vintage in QPV_ZONINGS}
+        listed = ", ".join(f"{number} QPV of {vintage}" for vintage, number in counts.items())
+        message += f" This territory has {listed}."
+    return message
+
+
+def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
+    """Which rows of the long table describe places that lie in a territory.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The long table.
+    place : Territory
+
+    Returns
+    -------
+    Series of bool
+        A QPV or an EPCI that straddles the border counts as inside.
+    """
+    places = gazetteer()
+    inside = pd.Series(False, index=frame.index)
+    communes = places.communes[places.communes_in(place)]
+    for (level, vintage), group in frame.groupby(["geo_level", "geo_vintage"], observed=True):
+        if level == "qpv":
+            codes = places.qpv_in(place, int(vintage))["geo_code"]
+            inside[group.index] = group["geo_code"].isin(codes)
+        elif level in ("commune", "iris"):
+            from qpv_sante.territories import current_commune
+
+            current = current_commune(group["geo_code"].str[:5], places.former_communes)
+            inside[group.index] = current.isin(communes["code"])
+        elif level == "country":
+            inside[group.index] = group["geo_code"] == place.code
+        else:
+            inside[group.index] = group["geo_code"].isin(communes[str(level)])
+    return inside
+
+
+def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territory | None = None) -> gpd.GeoDataFrame:
+    """Outlines of a level, with the territories that contain them.
+
+    Parameters
+    ----------
+    geo_level : str
+        `qpv`, `department` or `region`.
+    vintage : int
+        2015 or 2024 for QPV, 2018 for departments and regions.
+    territory : str, optional
+        A name or typed code; all of France by default.
+
+    Returns
+    -------
+    GeoDataFrame
+        EPSG:4326. `geo_code, name, geometry`; for QPV also `communes, commune_names, epci, urban_unit`
+        (several separated by `;`), `department, region`. An outline that the producer's file lacks is
+        missing. `attrs["origin"]` says which store was read: those of the snapshot are simplified.
+
+    Raises
+    ------
+    UnavailableLevelError
+        No outlines of that level or vintage, or none in that territory.
+
+    Examples
+    --------
+    >>> load_zones("qpv", vintage=2015, territory="Béziers")["name"].tolist()
+    ['Centre Ville', 'Iranget Grangette', 'Devèze']
+    """
+    check_level(geo_level)
+    layer = _LAYERS.get((geo_level, vintage))
+    if layer is None:
+        valid = ", ".join(f"{level} {year}" for level, year in _LAYERS)
+        raise UnavailableLevelError(f"No outlines of {geo_level} {vintage}. Available: {valid}.")
+    origin = store.find_store(f"zones/{layer}")
+    zones = origin.zones(layer)
+    places = gazetteer()
+    place = places.resolve(territory)
+    if geo_level == "qpv":
+        members = places.qpv_in(place, vintage).drop(columns=["geo_vintage", "has_outline"])
+        zones = zones[["geo_code", "geometry"]].merge(members, on="geo_code", validate="1:1")
+        order = ["geo_code", "name", "communes", "commune_names", "epci", "urban_unit", "department", "region"]
+        zones = zones[[*order, "geometry"]]
+    elif place is not None:
+        inside = places.communes.loc[places.communes_in(place), geo_level]
+        zones = zones[zones["geo_code"].isin(inside)]
+    zones = zones.reset_index(drop=True)
+    if zones.empty:
+        where = f" in {place.name} ({place.key})" if place else ""
+        raise UnavailableLevelError(f"No outline of {geo_level} {vintage}{where}.")
+    zones.attrs = {"origin": {layer: origin.label}, "geo_level": geo_level, "geo_vintage": vintage}
+    return zones
+
+
+def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Observations joined to the outlines of their own level and zoning.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the long table, of one level and one zoning.
+
+    Returns
+    -------
+    GeoDataFrame
+        Every row of the frame, with `name` and `geometry`; the geometry is missing where no outline
+        is published (overseas QPV of 2015). `attrs["without_outline"]` counts them.
+
+    Raises
+    ------
+    ComparabilityError
+        Several levels or zonings: their outlines overlap, and values would be painted on the wrong places.
+    UnavailableLevelError
+        No outlines of that level.
+
+    Examples
+    --------
+    >>> rates = load_observations("poverty_rate", geo_level="qpv", geo_vintage=2024, year=2021, territory="Lille")
+    >>> attach_zones(rates)[["geo_code", "name", "value"]].head(2)
+       geo_code           name  value
+    0  QN05971M  Secteur Ouest   49.0
+    1  QN05972M    Secteur Sud   46.3
+    """
+    import geopandas as gpd
+
+    needed = {"geo_level", "geo_vintage", "geo_code"}
+    if not needed <= set(frame.columns):
+        absent = sorted(needed - set(frame.columns))
+        raise SchemaError(f"attach_zones needs the columns {sorted(needed)}; missing: {absent}.")
+    kinds = frame[["geo_level", "geo_vintage"]].drop_duplicates()
+    if len(kinds) != 1:
+        listed = ", ".join(f"{row.geo_level} {row.geo_vintage}" for row in kinds.itertuples())
+        raise ComparabilityError(
+            f"attach_zones takes one level and one zoning at a time; got {listed}. Filter the frame, for example with "
+            "load_observations(..., geo_level='qpv', geo_vintage=2024)."
+        )
+    level, vintage = str(kinds.iloc[0, 0]), int(kinds.iloc[0, 1])
+    # departments and regions keep their codes and outlines between official code years
+    zones = load_zones(level, vintage=vintage if level == "qpv" else 2018)
+    joined = frame.merge(zones[["geo_code", "name", "geometry"]], on="geo_code", how="left", validate="m:1")
+    result = gpd.GeoDataFrame(joined, geometry="geometry", crs=zones.crs)
+    result.attrs = {**frame.attrs, "without_outline": int(result.geometry.isna().sum())}
+    return result

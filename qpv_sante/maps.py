@@ -1,0 +1,372 @@
+"""Maps of QPV: polygons in a city, visible symbols in a region or in France. Counted first, drawn after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from qpv_sante import _map_labels as labels
+from qpv_sante import _map_layers as layers
+from qpv_sante import style
+from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
+from qpv_sante.observations import MISSING_FLAGS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from qpv_sante.territories import Territory
+
+SCHEMES = ("quantiles", "natural_breaks")
+_OUTLINES = ("department", "region")
+_MAX_NAMES = 12
+_LEGEND_POINTS = 190.0
+_TEXTS: dict[str, dict[str, str]] = {
+    "fr": {
+        "zoning": "Quartiers prioritaires (QPV, zonage {vintage})",
+        "france": "France",
+        "symbol": "Un symbole par QPV.",
+        "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
+        "paris": "Paris et petite couronne",
+        "used": "QPV avec une valeur : {used}/{total}.",
+        "undrawn": "QPV sans contour publié, non dessinés : {n}.",
+        "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
+        "no_background": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
+        "no_coast": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle.",
+    },
+    "en": {
+        "zoning": "Priority neighbourhoods (QPV, {vintage} zoning)",
+        "france": "France",
+        "symbol": "One symbol a QPV.",
+        "small_symbol": "One symbol for each QPV too small to be seen.",
+        "paris": "Paris and inner suburbs",
+        "used": "QPV with a value: {used}/{total}.",
+        "undrawn": "QPV without a published outline, not drawn: {n}.",
+        "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
+        "no_background": "No department outline is published for this territory: only QPV are placed.",
+        "no_coast": "Overseas: QPV are placed without coastline, each inset at its own scale.",
+    },
+}
+
+
+def class_breaks(
+    values: Sequence[float] | pd.Series, k: int = 5, *, scheme: str = "quantiles", decimals: int = 1
+) -> list[float]:
+    """Class limits, to be shared by maps that are compared.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Values of every map that is to share the classes; missing ones are left out.
+    k : int
+        Number of classes, at most.
+    scheme : {"quantiles", "natural_breaks"}
+        Quantiles as `mapclassify.Quantiles` gives them, or `mapclassify.NaturalBreaks`.
+    decimals : int
+        Values are classed as they are printed, so that a legend and a table never disagree.
+
+    Returns
+    -------
+    list of float
+        The lowest value, then the upper limit of each class, included in it. With `k` distinct values or
+        fewer, each has its class. Empty without a value.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown scheme.
+
+    Examples
+    --------
+    >>> class_breaks([10, 20, 30, 40, 50, 60, 70, 80, 90, 100], k=4)
+    [10.0, 32.5, 55.0, 77.5, 100.0]
+    >>> class_breaks([12.0, 12.0, 15.0])
+    [12.0, 12.0, 15.0]
+    """
+    if scheme not in SCHEMES:
+        raise UnknownNameError(f"Unknown scheme {scheme!r}. {did_you_mean(scheme, SCHEMES)}")
+    known = np.round(pd.Series(values, dtype="float64").dropna().to_numpy(), decimals)
+    if not len(known):
+        return []
+    distinct = np.unique(known)
+    if len(distinct) <= k:
+        uppers = distinct
+    elif scheme == "quantiles":
+        # the same numbers as mapclassify's, whose import alone takes longer than drawing a national map
+        uppers = np.quantile(known, np.linspace(0, 1, k + 1)[1:])
+    else:
+        import mapclassify
+
+        uppers = mapclassify.NaturalBreaks(known, k=k).bins
+    uppers = np.unique(np.round(uppers, decimals))
+    return [float(distinct[0]), *(float(upper) for upper in uppers)]
+
+
+def classify(values: pd.Series, breaks: Sequence[float], *, decimals: int = 1) -> pd.Series:
+    """Number of the class of each value, from 0; -1 where the value is missing.
+
+    Parameters
+    ----------
+    values : Series of float
+    breaks : sequence of float
+        As `class_breaks` gives them.
+    decimals : int
+
+    Raises
+    ------
+    ComparabilityError
+        Values outside the classes, or limits that do not increase.
+
+    Examples
+    --------
+    >>> classify(pd.Series([10.0, 32.5, 33.0, None]), [10.0, 32.5, 100.0]).tolist()
+    [0, 0, 1, -1]
+    """
+    known = values.round(decimals)
+    if known.isna().all():
+        return pd.Series(-1, index=values.index)
+    limits = np.round(np.asarray(breaks, dtype="float64"), decimals)
+    if len(limits) < 2 or (np.diff(limits)[1:] <= 0).any() or limits[1] < limits[0]:
+        raise ComparabilityError(
+            f"breaks are the lowest value then increasing upper limits, at least two numbers; got {list(breaks)}."
+        )
+    low, high = known.min(), known.max()
+    if low < limits[0] or high > limits[-1]:
+        raise ComparabilityError(
+            f"Values go from {low:g} to {high:g}, outside the breaks ({limits[0]:g} to {limits[-1]:g}). "
+            "Maps that share classes need class_breaks() of all their values together."
+        )
+    number = np.searchsorted(limits[1:], known.to_numpy(), side="left")
+    return pd.Series(number, index=values.index).where(known.notna(), -1)
+
+
+def plot_map(
+    indicator: str,
+    *,
+    geo_vintage: int,
+    year: int,
+    territory: str | Territory | None = None,
+    sex: str = "_T",
+    age: str = "_T",
+    source: str | None = None,
+    breaks: Sequence[float] | None = None,
+    ax: Axes | None = None,
+    lang: str = "fr",
+) -> Axes:
+    """Map of the QPV of a territory, or of France with insets.
+
+    Parameters
+    ----------
+    indicator : str
+        An id of `list_indicators`, published by QPV.
+    geo_vintage : int
+        Zoning of the QPV, 2015 or 2024.
+    year : int
+    territory : str, optional
+        A name or typed code; all of France by default.
+    sex, age : str
+        `_T` for the total.
+    source : str, optional
+        Where several sources publish the indicator.
+    breaks : sequence of float, optional
+        Class limits in the indicator's unit, as `class_breaks` gives them; five quantiles of the mapped
+        values by default. Give the same ones to maps that are compared.
+    ax : Axes, optional
+        A new figure by default.
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Axes
+        In metres, in the territory's own projection. Suppressed QPV are hatched, unavailable ones grey,
+        both counted in the legend. A QPV too small to be seen is doubled with a symbol.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown indicator, territory or language.
+    UnavailableLevelError
+        Not published by QPV of that zoning and year, or a territory without QPV or without outlines.
+    ComparabilityError
+        Several sources, or values outside `breaks`.
+    """
+    from qpv_sante import loading
+
+    language = style.check_lang(lang)
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    # of all France: a territory that the source does not cover is told QPV by QPV, not by an error
+    frame = loading.load_observations(
+        indicator, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source
+    )
+    sources = frame["source"].astype("str").unique()
+    if len(sources) > 1:
+        raise ComparabilityError(
+            f"{indicator} of {year} has several sources by QPV: {', '.join(sources)}. Pass source= with one of them."
+        )
+    members = places.qpv_in(place, geo_vintage)
+    if members.empty and place is not None:
+        other = len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))
+        raise UnavailableLevelError(
+            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to map. "
+            f"QPV of the other zoning: {other}."
+        )
+    outlines = loading.load_zones("qpv", vintage=geo_vintage, territory=place)[["geo_code", "geometry"]]
+    frame = frame.assign(flag=frame["flag"].astype("str"))
+    zones = members[["geo_code", "name", "department"]].merge(outlines, on="geo_code", how="left", validate="1:1")
+    zones = zones.merge(frame[["geo_code", "value", "flag"]], on="geo_code", how="left", validate="1:1")
+    zones["flag"] = zones["flag"].fillna("unavailable")
+    background = {level: loading.load_zones(level, vintage=2018) for level in _OUTLINES}
+    return draw_map(
+        gpd.GeoDataFrame(zones, geometry="geometry", crs=outlines.crs),
+        catalogue().indicator(indicator),
+        geo_vintage=geo_vintage,
+        year=year,
+        background=background,
+        place=place,
+        focus=_focus(place),
+        sources=list(sources),
+        classes=style.classes_label(sex, age, language),
+        breaks=breaks,
+        ax=ax,
+        lang=language,
+    )
+
+
+def _focus(place: Territory | None) -> gpd.GeoDataFrame | None:
+    """Outlines that frame the map of a region or department; none for cities and overseas."""
+    from qpv_sante import loading
+
+    if place is None or place.level not in _OUTLINES:
+        return None
+    try:
+        return loading.load_zones(place.level, vintage=2018, territory=place)
+    except UnavailableLevelError:
+        return None
+
+
+def draw_map(
+    zones: gpd.GeoDataFrame,
+    indicator: Indicator,
+    *,
+    geo_vintage: int,
+    year: int,
+    background: dict[str, gpd.GeoDataFrame] | None = None,
+    place: Territory | None = None,
+    focus: gpd.GeoDataFrame | None = None,
+    sources: Sequence[str] = (),
+    classes: str = "",
+    breaks: Sequence[float] | None = None,
+    ax: Axes | None = None,
+    lang: style.Lang = "fr",
+) -> Axes:
+    """Draw a map from frames.
+
+    Parameters
+    ----------
+    zones : GeoDataFrame
+        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is published).
+    indicator : Indicator
+    geo_vintage, year : int
+    background : dict of str to GeoDataFrame, optional
+        Outlines under the QPV: `department` (with `name`) and `region`.
+    place : Territory, optional
+        What is mapped; a country or nothing gives the national map.
+    focus : GeoDataFrame, optional
+        Outline of the territory, to which the map is framed; the QPV themselves by default.
+    sources : sequence of str
+        Editions, for the source line.
+    classes : str
+        Words for the sex and age.
+    breaks, ax, lang
+        As in `plot_map`.
+
+    Returns
+    -------
+    Axes
+        Polygons bear the `gid` `polygons-values`, symbols `symbols-values`; `suppressed`, `unavailable` or
+        `not_applicable` in place of `values` where there is none, `unreliable` for the rings.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, no row, or no outline.
+    ComparabilityError
+        Values outside `breaks`.
+    """
+    absent = [name for name in ("geo_code", "name", "value", "flag", "geometry") if name not in zones]
+    if absent or zones.empty or zones.geometry.isna().all():
+        what = f"missing columns: {', '.join(absent)}" if absent else "no QPV with an outline"
+        raise SchemaError(f"draw_map needs QPV with geo_code, name, value, flag, geometry; {what}.")
+    limits = list(breaks) if breaks is not None else class_breaks(zones["value"], decimals=indicator.decimals)
+    zones = zones.assign(number=classify(zones["value"], limits, decimals=indicator.decimals))
+    zones["kind"] = zones["flag"].astype("str").where(zones["flag"].isin(MISSING_FLAGS), "unavailable")
+    zones["kind"] = zones["kind"].where(zones["value"].isna(), "values")
+    national = place is None or place.level == "country"
+    departments = department_of_qpv(zones["geo_code"])
+    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
+    background = {level: outlines.to_crs(crs) for level, outlines in (background or {}).items()}
+    drawn = zones[zones.geometry.notna()]
+    here = drawn[~is_overseas(departments[drawn.index])] if national else drawn
+    colours = layers.class_colours(max(len(limits) - 1, 0), dark_is_low=indicator.higher_is == "better")
+    with style.figure_style():
+        own = ax is None
+        axes = style.new_axes() if ax is None else ax
+        framed = focus.to_crs(crs) if focus is not None else None
+        scene = layers.Scene(here.to_crs(crs), background, colours, national, framed)
+        layers.set_frame(axes, layers.extent(scene), own=own)
+        with_background = layers.draw_background(axes, scene)
+        symbols = layers.draw_zones(axes, scene)
+        labels.write_departments(axes, scene)
+        below = 6.0
+        if national:
+            layers.draw_paris(axes, scene, _TEXTS[lang]["paris"])
+            overseas = drawn[is_overseas(departments[drawn.index])]
+            below += layers.draw_overseas(axes, overseas, colours)
+        else:
+            layers.add_scale_bar(axes, lang)
+            if place is not None and place.level not in _OUTLINES and len(here) <= _MAX_NAMES:
+                labels.write_names(axes, scene)
+        labels.write_legend(axes, drawn, limits, indicator, colours, symbols=symbols, lang=lang)
+        zoning = _TEXTS[lang]["zoning"].format(vintage=geo_vintage)
+        when = style.year_label(indicator, sources, year, lang)
+        where = place.name if place is not None else _TEXTS[lang]["france"]
+        subtitle = " · ".join(filter(None, [zoning, where, classes, when]))
+        # a layout engine may yet narrow axes that were given
+        width = style.width_points(axes) + _LEGEND_POINTS if own else 0.85 * style.width_points(axes)
+        style.add_headings(axes, style.typography(indicator.label[lang], lang), subtitle, above=10, width=width)
+        notes = _notes(zones, lang, symbols=symbols, background=with_background, national=national)
+        outlines = [f"anct_qpv{geo_vintage}", *(["ign_departments"] if with_background else [])]
+        notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
+        style.add_notes(axes, notes, below=below, width=width)
+        if own:
+            style.fit_figure(axes)
+    return axes
+
+
+def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, background: bool, national: bool) -> list[str]:
+    """What the reader must know of what is drawn and what is not."""
+    words = _TEXTS[lang]
+    valued = zones["value"].notna()
+    absent = zones.geometry.isna()
+
+    def number(count: int) -> str:
+        return style.format_number(count, 0, lang=lang)
+
+    first = words["used"].format(used=number(valued.sum()), total=number(len(zones)))
+    every = words["symbol" if national else "small_symbol"]
+    notes = [f"{first} {every}" if symbols else first]
+    if absent.any():
+        with_value = int((valued & absent).sum())
+        key = "undrawn_valued" if with_value else "undrawn"
+        notes.append(words[key].format(n=number(absent.sum()), valued=number(with_value)))
+    if national and is_overseas(department_of_qpv(zones.loc[~absent, "geo_code"])).any():
+        notes.append(words["no_coast"])
+    if not background:
+        notes.append(words["no_background"])
+    return [style.typography(note, lang) for note in notes]

@@ -1,0 +1,186 @@
+"""QPV ranked, with everything that keeps a ranking from being read as a league table."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from qpv_sante import comparison, intervals, loading
+from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError
+from qpv_sante.territories import Territory
+
+log = logging.getLogger(__name__)
+
+RANK_COLUMNS = (
+    *("rank", "geo_code", "name", "commune_names", "value", "lower", "upper", "interval", "n"),
+    *("target", "funnel_lower_95", "funnel_upper_95", "funnel_lower_99_8", "funnel_upper_99_8", "funnel_position"),
+    *("rank_lower", "rank_upper", "share_worst_tenth", "flag", "unit", "source"),
+)
+FUNNEL_POSITIONS = ("below_99_8", "below_95", "within", "above_95", "above_99_8")
+WARNINGS = {
+    "neighbours": {
+        "fr": "Deux QPV voisins dans un classement ne diffèrent pas pour autant : lisez rank_lower et rank_upper.",
+        "en": "Neighbours in a ranking are not thereby different: read rank_lower and rank_upper.",
+    },
+    "dispersion": {
+        "fr": "Les QPV s'écartent de l'ensemble {factor} fois plus que ne le ferait le hasard seul : sortir de l'entonnoir "
+        "est ici la règle, et ne désigne pas à lui seul un quartier hors du commun.",
+        "en": "QPV depart from the whole {factor} times more than chance alone would make them: being outside the funnel is "
+        "the rule here, and does not by itself single out a neighbourhood.",
+    },
+    "circular": {
+        "fr": "Les QPV sont délimités par le revenu : les classer par {label} est circulaire.",
+        "en": "QPV are delimited by income: ranking them by {label} is circular.",
+    },
+}
+
+
+def rank(
+    indicator: str,
+    *,
+    geo_vintage: int,
+    year: int,
+    territory: str | Territory | None = None,
+    level: float = 0.998,
+    draws: int = 1000,
+    seed: int = 0,
+    sex: str = "_T",
+    age: str = "_T",
+    lang: str = "fr",
+) -> pd.DataFrame:
+    """QPV by value, worst first, with their interval, their place in the funnel and the doubt on their rank.
+
+    Parameters
+    ----------
+    indicator : str
+        A rate in percent. The worst is the highest value, or the lowest where the catalogue says that
+        higher is better.
+    geo_vintage, year : int
+        Zoning of the QPV and year of reference.
+    territory : str, optional
+        Rank the QPV of this territory among themselves; all by default.
+    level : float
+        Level of `lower` and `upper`, and of the interval of the rank.
+    draws : int
+        Simulated rankings.
+    seed : int
+        Seed of the simulation: the same call gives the same result.
+    sex, age : str
+    lang : {"fr", "en"}
+        Language of the unit and of the warnings.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `RANK_COLUMNS`, one row a QPV of the territory; those without a value come last, without rank.
+        `n` is the number of persons (or of units of the denominator) behind a rate; `lower`, `upper`:
+        Wilson interval (`process`: what chance would give to a neighbourhood of that size). `target` is the pooled
+        rate of the ranked QPV; the funnel's 95 % and 99.8 % limits hold the QPV of that size that differ from it
+        by chance alone. `share_worst_tenth`: share of the simulated rankings in which the QPV is among the worst
+        tenth. `attrs["warnings"]`: what the reader must know; `attrs["dispersion"]`: mean squared distance to the
+        target, in units of chance (1 if nothing but chance were at work).
+
+    Raises
+    ------
+    ComparabilityError
+        Not a rate in percent: a count ranks sizes, and a median has no number of persons behind it here.
+    UnavailableLevelError
+        No figure by QPV of that zoning and year, or no QPV in the territory.
+
+    Notes
+    -----
+    Each simulated ranking draws the number of cases of every QPV from the beta posterior of its rate with
+    Jeffreys' prior, Beta(k + 1/2, n - k + 1/2), then adds the published rounding.
+
+    Examples
+    --------
+    >>> worst = rank("c2s_share", geo_vintage=2015, year=2022, territory="Béziers")
+    >>> worst[["rank", "name", "funnel_position"]].values.tolist()  # doctest: +NORMALIZE_WHITESPACE
+    [[1.0, 'Iranget Grangette', 'above_99_8'], [2.0, 'Devèze', 'above_99_8'], [3.0, 'Centre Ville', 'below_99_8']]
+    """
+    known = catalogue().indicator(indicator)
+    if known.kind != "rate" or known.range != [0, 100]:
+        raise ComparabilityError(
+            f"rank needs a rate in percent; {indicator} is a {known.kind}. A count ranks sizes, and a median has no "
+            "number of persons behind it. Rates: "
+            + ", ".join(i.id for i in catalogue().indicators.values() if i.kind == "rate")
+            + "."
+        )
+    if draws < 100:
+        raise InvalidInputError(f"draws must be at least 100 to give shares of rankings; got {draws}.")
+    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]
+    ranked = inside[inside["value"].notna() & inside["weight"].notna()].reset_index(drop=True)
+    if ranked.empty:
+        where = f" in {place.name}" if place else ""
+        raise UnavailableLevelError(f"No QPV has a value of {indicator} ({geo_vintage} zoning, {year}){where}.")
+    size = ranked["weight"].round()
+    cases = (ranked["value"] / 100 * size).round()
+    target = float((ranked["value"] * size).sum() / size.sum())
+    wilson = intervals.proportion(cases, size, level=level, interval="process")
+    funnel = intervals.funnel_limits(target / 100, size).filter(regex="_9").add_prefix("funnel_") * 100
+    worst_first = known.higher_is == "better"
+    simulated = _simulated_ranks(ranked, cases, size, worst_first, catalogue().rounding(indicator, ranked["source"][0]), draws, seed)
+    tail = (1 - level) / 2
+    ranked = ranked.assign(
+        rank=ranked["value"].rank(method="min", ascending=worst_first),
+        lower=100 * wilson["lower"],
+        upper=100 * wilson["upper"],
+        interval="process",
+        n=size,
+        target=target,
+        **{name: funnel[name] for name in funnel},
+        rank_lower=np.quantile(simulated, tail, axis=0, method="lower"),
+        rank_upper=np.quantile(simulated, 1 - tail, axis=0, method="higher"),
+        share_worst_tenth=(simulated <= max(1, round(len(ranked) / 10))).mean(axis=0),
+    )
+    ranked["funnel_position"] = _position(ranked)
+    rest = inside[~inside["geo_code"].isin(ranked["geo_code"])].assign(value=np.nan, lower=np.nan, upper=np.nan)
+    result = pd.concat([ranked.sort_values("rank", kind="stable"), rest], ignore_index=True)
+    result["unit"] = known.unit["en" if lang == "en" else "fr"]
+    result = result.reindex(columns=list(RANK_COLUMNS))
+    warnings = [WARNINGS["neighbours"][lang]]
+    # Spiegelhalter (2005): mean of squared z-scores, 1 if chance alone were at work
+    chance = target * (100 - target) / size
+    dispersion = float(((ranked["value"] - target) ** 2 / chance).mean())
+    if dispersion > 2:
+        factor = format(dispersion**0.5, ".1f").replace(".", "," if lang == "fr" else ".")
+        warnings.append(WARNINGS["dispersion"][lang].format(factor=factor))
+    if known.selects_qpv:
+        warnings.append(WARNINGS["circular"][lang].format(label=known.short[lang].lower()))
+    result.attrs = {**quarters.attrs, "warnings": warnings, "level": level, "dispersion": dispersion}
+    for text in warnings:
+        log.warning(text)
+    return result
+
+
+def _simulated_ranks(
+    ranked: pd.DataFrame, cases: pd.Series, size: pd.Series, ascending: bool, rounding: float | None, draws: int, seed: int
+) -> np.ndarray:
+    """Ranks (1 is the worst) in each simulated set of rates; shape (draws, QPV)."""
+    random = np.random.default_rng(seed)
+    shape = (draws, len(ranked))
+    rates = 100 * random.beta(cases.to_numpy() + 0.5, (size - cases).to_numpy() + 0.5, size=shape)
+    half = (ranked["upper"] - ranked["lower"]).to_numpy() / 2
+    half = np.where(np.isfinite(half), half, rounding or 0.0)
+    rates += random.uniform(-1, 1, size=shape) * half
+    order = np.argsort(rates if ascending else -rates, axis=1)
+    ranks = np.empty(shape, dtype=np.int32)
+    np.put_along_axis(ranks, order, np.arange(1, len(ranked) + 1, dtype=np.int32)[None, :], axis=1)
+    return ranks
+
+
+def _position(ranked: pd.DataFrame) -> pd.Series:
+    """Place in the funnel: within its limits, or beyond those of 95 % or of 99.8 %."""
+    value = ranked["value"]
+    position = pd.Series("within", index=ranked.index)
+    position[value > ranked["funnel_upper_95"]] = "above_95"
+    position[value > ranked["funnel_upper_99_8"]] = "above_99_8"
+    position[value < ranked["funnel_lower_95"]] = "below_95"
+    position[value < ranked["funnel_lower_99_8"]] = "below_99_8"
+    return position

@@ -1,0 +1,65 @@
+"""Readers: one module per file shape. Each turns a producer's file into tables, and counts what it drops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from qpv_sante.errors import CatalogueError, did_you_mean
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+    from qpv_sante.catalogue import Source, Vintage
+    from qpv_sante.download import RawFile
+
+
+@dataclass
+class Tables:
+    """What a reader found in one file.
+
+    Attributes
+    ----------
+    observations : DataFrame or None
+        Rows of the long table.
+    zones : dict of str to GeoDataFrame
+        Outlines by layer name (`qpv_2015`).
+    codes : dict of str to DataFrame
+        Code tables by name (`communes`).
+    counts : dict of str to int
+        Rows read, dropped (and why) and repaired, for the manifest.
+    """
+
+    observations: pd.DataFrame | None = None
+    zones: dict[str, gpd.GeoDataFrame] = field(default_factory=dict)
+    codes: dict[str, pd.DataFrame] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+Reader = Callable[["Source", "Vintage", "RawFile"], Tables]
+_READERS = {
+    "wide_csv": "qpv_sante.readers.wide:read_csv",
+    "wide_workbook": "qpv_sante.readers.wide:read_workbook",
+    "perimeters": "qpv_sante.readers.perimeters:read",
+    "code_csv": "qpv_sante.readers.codes:read_csv",
+    "code_workbook": "qpv_sante.readers.codes:read_workbook",
+}
+
+
+def get_reader(name: str) -> Reader:
+    """The reader of a file shape, imported when asked for.
+
+    Raises
+    ------
+    CatalogueError
+        No such reader; the message lists them.
+    """
+    if name not in _READERS:
+        raise CatalogueError(f"Unknown reader {name!r}. {did_you_mean(name, _READERS)}")
+    module, _, function = _READERS[name].partition(":")
+    reader: Reader = getattr(import_module(module), function)
+    return reader

@@ -1,0 +1,325 @@
+"""References: what QPV are compared with, always named.
+
+Sources use "outside QPV" for at least four different things. Each reference here is a territory that
+can be listed: the communes that host the QPV, their rest once QPV are taken out, the intercommunality,
+the urban unit, the department, the region, the country, or any territory given by code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from qpv_sante import aggregation, loading
+from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.territories import FRANCE, METROPOLITAN_FRANCE, Gazetteer, Territory, current_commune
+
+REFERENCES: dict[str, dict[str, str]] = {
+    "commune": {"fr": "communes qui accueillent les QPV", "en": "communes that host the QPV"},
+    "rest_of_commune": {"fr": "hors QPV, mêmes communes", "en": "outside QPV, same communes"},
+    "epci": {"fr": "intercommunalités des QPV", "en": "intercommunalities of the QPV"},
+    "urban_unit": {"fr": "unités urbaines des QPV", "en": "urban units of the QPV"},
+    "rest_of_urban_unit": {"fr": "hors QPV, mêmes unités urbaines", "en": "outside QPV, same urban units"},
+    "department": {"fr": "départements des QPV", "en": "departments of the QPV"},
+    "region": {"fr": "régions des QPV", "en": "regions of the QPV"},
+    "country": {"fr": "France métropolitaine", "en": "metropolitan France"},
+}
+NOTES: dict[str, dict[str, str]] = {
+    "pooled": {
+        "fr": "référence calculée à partir de ses {level}",
+        "en": "reference pooled from its {level} figures",
+    },
+    "subtracted": {"fr": "QPV retirés par soustraction", "en": "QPV taken out by subtraction"},
+    "bases": {
+        "fr": "bases différentes (personnes des ménages fiscaux, population municipale) : poids des QPV ramenés à la "
+        "première, les bornes couvrent les deux",
+        "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled, bounds cover both",
+    },
+    "withheld": {"fr": "{number} QPV sous secret", "en": "{number} QPV withheld"},
+    "out_of_range": {
+        "fr": "reste hors de [{low:g}, {high:g}] : non fiable",
+        "en": "remainder outside [{low:g}, {high:g}]: unreliable",
+    },
+    "coverage": {
+        "fr": "la référence publiée couvre {share} % de ses habitants, il en faut {least} %",
+        "en": "the published reference covers {share} % of its people, {least} % are needed",
+    },
+    "field": {
+        "fr": "{number} QPV hors du champ de la source",
+        "en": "{number} QPV outside the field of the source",
+    },
+}
+_PLURAL = {"commune": {"fr": "communes", "en": "commune"}, "iris": {"fr": "IRIS", "en": "IRIS"}}
+_REST = {"rest_of_commune": "commune", "rest_of_urban_unit": "urban_unit"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed `reference` argument: a named kind, or one territory for all groups."""
+
+    name: str
+    level: str
+    place: Territory | None = None
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether QPV are taken out of it."""
+        return self.name in _REST
+
+    def label(self, lang: str = "fr") -> str:
+        """Words for tables and figures."""
+        return self.place.name if self.place else REFERENCES[self.name][lang]
+
+
+def parse_reference(reference: str, places: Gazetteer) -> Reference:
+    """A named reference, or a territory by name or typed code.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither; the message lists the named references.
+    """
+    if reference in REFERENCES:
+        return Reference(reference, _REST.get(reference, reference))
+    try:
+        place = places.resolve(reference)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"Unknown reference {reference!r}. {did_you_mean(reference, REFERENCES)} "
+            f"Or a territory by name or typed code; as a territory: {error}"
+        ) from error
+    assert place is not None  # noqa: S101 - resolve gives none for None only
+    return Reference(place.key, place.level, place)
+
+
+def reference_values(
+    reference: Reference,
+    indicator: Indicator,
+    members: pd.DataFrame,
+    parts: pd.DataFrame,
+    *,
+    year: int,
+    lang: str = "fr",
+    **classes: str,
+) -> pd.DataFrame:
+    """Value of the reference of each group of QPV.
+
+    Parameters
+    ----------
+    reference : Reference
+    indicator : Indicator
+    members : DataFrame
+        One row a group and QPV: `group` and the QPV's row of the gazetteer.
+    parts : DataFrame
+        All QPV of the zoning with `geo_code, value, lower, upper, flag, weight, weight_base`, to be
+        taken out of a rest.
+    year : int
+    lang : {"fr", "en"}
+        Language of `note`.
+    **classes
+        `sex` and `age`.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups. Columns of `aggregation.pool`, with `source` and `note`.
+
+    Raises
+    ------
+    UnavailableLevelError
+        The indicator is published neither for this reference nor for what composes it.
+    ComparabilityError
+        A rest of a median, a decile ratio or a score.
+    """
+    if reference.is_rest and indicator.kind not in aggregation.POOLED_KINDS:
+        raise ComparabilityError(
+            f"{reference.name} subtracts QPV from their surroundings, which a {indicator.kind} does not allow "
+            f"({indicator.id}): medians, deciles and scores are neither summed nor subtracted. "
+            f"References that are possible: {', '.join(possible_references(indicator, year))}."
+        )
+    places = loading.gazetteer()
+    if reference.is_rest:
+        host, inside = _closure(members, parts, reference.level)
+    else:
+        host = _containers(members, reference)
+    units = _units(reference, indicator, host, places, year, classes)
+    pooled = aggregation.pool(units, "group", kind=indicator.kind)
+    pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
+    made_of = str(units.attrs["level"])
+    direct = made_of == reference.level
+    pooled["note"] = "" if direct else NOTES["pooled"][lang].format(level=_PLURAL[made_of][lang])
+    if reference.is_rest:
+        inhabitants = _inhabitants(host, reference.level, places.communes)
+        pooled = _rest(pooled, units, inside.merge(parts, on="geo_code"), inhabitants, indicator, lang)
+    return pooled.reindex(members["group"].unique())
+
+
+def possible_references(indicator: Indicator, year: int) -> list[str]:
+    """Named references for which the indicator's figures of a year can be had.
+
+    Examples
+    --------
+    >>> possible_references(catalogue().indicator("median_standard_of_living"), 2019)
+    ['commune', 'epci', 'department', 'region', 'country']
+    """
+    levels = {str(record["geo_level"]) for record in catalogue().published(indicator.id) if record["year"] == year}
+    pooled = indicator.kind in aggregation.POOLED_KINDS
+    small = bool(levels & {"commune", "iris"})
+    possible = {
+        name: level in levels or (small and (pooled or level == "commune"))
+        for name, level in ((name, _REST.get(name, name)) for name in REFERENCES)
+    }
+    return [name for name, yes in possible.items() if yes and not (name in _REST and not pooled)]
+
+
+def _containers(members: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """The territories that make up each group's reference: `group, code`."""
+    if reference.place is not None:
+        groups = members["group"].unique()
+        return pd.DataFrame({"group": groups, "code": reference.place.code})
+    if reference.level == "country":
+        return pd.DataFrame({"group": members["group"].unique(), "code": METROPOLITAN_FRANCE.code})
+    column = "communes" if reference.level == "commune" else reference.level
+    codes = members.set_index("group")[column].str.split(";").explode()
+    codes = codes[codes.fillna("") != ""]
+    return codes.rename("code").reset_index().drop_duplicates(ignore_index=True)
+
+
+def _closure(members: pd.DataFrame, qpv: pd.DataFrame, level: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The host territories of each group and those that share a QPV with them, and all QPV therein.
+
+    A QPV that straddles two communes cannot be split between them without knowing where its people
+    live; taken together, the two communes contain it whole.
+
+    Returns
+    -------
+    host : DataFrame
+        `group, code`.
+    inside : DataFrame
+        `group, geo_code`.
+    """
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = qpv.set_index("geo_code")["communes" if level == "commune" else level].str.split(";").explode()
+    links = links[links.fillna("") != ""]
+    quarters, q = np.unique(links.index.to_numpy(dtype=str), return_inverse=True)
+    codes, c = np.unique(links.to_numpy(dtype=str), return_inverse=True)
+    size = len(quarters) + len(codes)
+    graph = coo_array((np.ones(len(links)), (q, len(quarters) + c)), shape=(size, size))
+    component = connected_components(graph, directed=False)[1]
+    of_quarter = pd.DataFrame({"geo_code": quarters, "component": component[: len(quarters)]})
+    of_code = pd.DataFrame({"code": codes, "component": component[len(quarters) :]})
+    wanted = members[["group", "geo_code"]].merge(of_quarter, on="geo_code")[["group", "component"]].drop_duplicates()
+    host = wanted.merge(of_code, on="component")[["group", "code"]]
+    return host, wanted.merge(of_quarter, on="component")[["group", "geo_code"]]
+
+
+def _inhabitants(host: pd.DataFrame, level: str, communes: pd.DataFrame) -> pd.Series:
+    """Municipal population of each group's host territories."""
+    population = communes.groupby("code" if level == "commune" else level)["population"].sum()
+    return host["code"].map(population).groupby(host["group"]).sum()
+
+
+def _units(
+    reference: Reference,
+    indicator: Indicator,
+    host: pd.DataFrame,
+    places: Gazetteer,
+    year: int,
+    classes: dict[str, str],
+) -> pd.DataFrame:
+    """Published figures that make up each group's reference, at the coarsest level that has them."""
+    published = {str(r["geo_level"]) for r in catalogue().published(indicator.id) if r["year"] == year}
+    level = next((name for name in (reference.level, "commune", "iris") if name in published), None)
+    possible = possible_references(indicator, year)
+    pooled = level is not None and level != reference.level
+    if level is None or (pooled and reference.place is None and reference.name not in possible):
+        listed = ", ".join(possible) or "none: it is published by QPV only for that year"
+        raise UnavailableLevelError(
+            f"{indicator.id} of {year} is not published for the reference {reference.name!r}. Possible: {listed}."
+        )
+    frame = loading.load_observations(indicator.id, geo_level=level, year=year, **classes)
+    rounding = catalogue().rounding(indicator.id, str(frame["source"].iloc[0]))
+    frame = aggregation.with_bounds(frame, rounding, indicator.range)
+    frame = frame[["geo_code", "source", "value", "lower", "upper", "interval", "flag", "denominator"]]
+    frame = frame.rename(columns={"denominator": "weight"})
+    if level == reference.level:
+        units = host.merge(frame, left_on="code", right_on="geo_code", how="left")
+    else:
+        units = _from_small_units(reference.level, host, frame, level, places)
+    units["flag"] = units["flag"].astype("str").fillna("unavailable")
+    units["interval"] = units["interval"].fillna("none")
+    units.attrs["level"] = level
+    return units
+
+
+def _from_small_units(
+    level: str, host: pd.DataFrame, frame: pd.DataFrame, small: str, places: Gazetteer
+) -> pd.DataFrame:
+    """Figures of the communes (or IRIS) that lie in each group's reference, one row each."""
+    communes = places.communes
+    if level == "country":
+        metropolitan = communes["department"].str.len() < 3
+        owner = pd.concat(
+            [
+                pd.DataFrame({"code": METROPOLITAN_FRANCE.code, "commune": communes.loc[metropolitan, "code"]}),
+                pd.DataFrame({"code": FRANCE.code, "commune": communes["code"]}),
+            ]
+        )
+    else:
+        owner = pd.DataFrame({"code": communes["code" if level == "commune" else level], "commune": communes["code"]})
+    inside = host.merge(owner, on="code")
+    commune = current_commune(frame["geo_code"].str[:5], places.former_communes)
+    # figures of the arrondissements of Paris, Lyon and Marseille would count their people twice
+    listed = frame.assign(commune=commune)[commune.isin(communes["code"])]
+    units = inside.merge(listed, on="commune", how="left")
+    if small == "commune":
+        people = units["commune"].map(communes.set_index("code")["population"])
+        units["weight"] = units["weight"].fillna(people)
+    else:
+        # an IRIS is withheld when it is too small: the smallest published size bounds those of the others
+        units["weight"] = units["weight"].fillna(frame["weight"].min())
+    return units
+
+
+def _rest(
+    whole: pd.DataFrame, units: pd.DataFrame, parts: pd.DataFrame, inhabitants: pd.Series, indicator: Indicator, lang: str
+) -> pd.DataFrame:
+    """The reference less every QPV that lies in it."""
+    complete = whole.assign(weight=units.groupby("group")["weight"].sum(min_count=1))
+    note, ratio = NOTES["subtracted"][lang], None
+    if indicator.kind == "count":
+        taken = parts.groupby("group")["value"].sum(min_count=1)
+        rest = complete.assign(value=complete["value"] - taken, parts_missing=0)
+        missing = parts["value"].isna().groupby(parts["group"]).sum()
+        rest["parts_missing"] = missing.reindex(rest.index).fillna(0).astype(int)
+        highest = parts.groupby("group")["upper"].sum() + missing * parts["upper"].max()
+        rest["lower"] = complete["lower"] - highest.reindex(rest.index)
+        rest["upper"] = complete["upper"] - taken
+        rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
+    else:
+        if (parts["weight_base"] != "denominator").any():
+            ratio = complete["weight"] / inhabitants.reindex(complete.index)
+            note += " ; " + NOTES["bases"][lang]
+        extremes = (parts["lower"].min(), parts["upper"].max())
+        rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio, extremes=extremes)
+    low, high = indicator.range or [float("-inf"), float("inf")]
+    outside = (rest["value"] < low) | (rest["value"] > high)
+    withheld = rest["parts_missing"] > 0
+    result = whole.assign(
+        value=rest["value"].mask(whole["value"].isna()),
+        lower=rest["lower"],
+        upper=rest["upper"],
+        weight_used=rest["weight"],
+        interval=whole["interval"].mask(withheld, "secrecy"),
+        note=note,
+        unreliable=whole["unreliable"].mask(outside, whole["n_used"].clip(lower=1)),
+    )
+    said = rest["parts_missing"].map(lambda number: " ; " + NOTES["withheld"][lang].format(number=number))
+    result.loc[withheld, "note"] += said
+    result.loc[outside, "note"] += " ; " + NOTES["out_of_range"][lang].format(low=low, high=high)
+    return result

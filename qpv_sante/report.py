@@ -1,0 +1,384 @@
+"""The territory report: what is measured in QPV, against their surroundings, in one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from qpv_sante import comparison, listing, loading, style
+from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import StoreError, UnavailableLevelError
+from qpv_sante.export import check_suffix
+from qpv_sante.territories import Territory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# What a report shows: indicator, year and reference, for each zoning
+COMPARED: dict[int, tuple[tuple[str, int, str], ...]] = {
+    2015: (
+        ("poverty_rate", 2019, "commune"),
+        ("single_parent_recipient_share", 2020, "commune"),
+        ("rsa_recipient_share", 2020, "commune"),
+    ),
+    2024: (("poverty_rate", 2021, "commune"),),
+}
+QPV_ONLY: dict[int, tuple[tuple[str, int], ...]] = {
+    2015: (
+        ("population", 2018),
+        ("c2s_share", 2022),
+        ("foreigner_share", 2022),
+        ("one_person_household_share", 2022),
+        ("under_25_share", 2022),
+        ("over_60_share", 2022),
+        ("employment_rate", 2022),
+        ("limited_duration_job_share", 2022),
+    ),
+    2024: (
+        ("population", 2020),
+        ("foreigner_share", 2020),
+        ("one_person_household_share", 2020),
+        ("employment_rate", 2020),
+    ),
+}
+_GROUPING = {"country": "region", "region": "department", "department": "commune", "epci": "commune"}
+_MAX_ROWS = 25
+
+WORDS: dict[str, dict[str, str]] = {
+    "title": {"fr": "Quartiers prioritaires : {place}", "en": "Priority neighbourhoods: {place}"},
+    "lead": {
+        "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est donné "
+        "avec son année, sa référence, le nombre de quartiers qui le portent et ce que le secret laisse inconnu.",
+        "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, the "
+        "number of neighbourhoods that carry it and what secrecy leaves unknown.",
+    },
+    "whole": {
+        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference} points, {used} QPV).",
+        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference} points, {used} QPV).",
+    },
+    "largest": {
+        "fr": "L'écart va de {low} points ({low_place}) à {high} points ({high_place}).",
+        "en": "The gap goes from {low} points ({low_place}) to {high} points ({high_place}).",
+    },
+    "missing": {
+        "fr": "Sans valeur publiée ou sans référence : {places}.",
+        "en": "Without a published value or reference: {places}.",
+    },
+    "alone": {"fr": "Ce qui n'est publié que par QPV", "en": "What is published by QPV only"},
+    "alone_note": {
+        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, pour l'environnement des QPV : "
+        "on ne les compare donc pas.",
+        "en": "No open file gives these indicators, of the same source and year, for the surroundings: no comparison.",
+    },
+    "health": {
+        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée ici "
+        "sur un quartier.",
+        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a neighbourhood.",
+    },
+    "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
+    "map": {"fr": "Carte", "en": "Map"},
+}
+_HEADER = {
+    "fr": ("Territoire", "QPV", "Bornes", "Référence", "Bornes", "Écart", "Rapport", "QPV utilisés", "Statut"),
+    "en": ("Territory", "QPV", "Bounds", "Reference", "Bounds", "Gap", "Ratio", "QPV used", "Status"),
+}
+_HEADER_ALONE = {
+    "fr": ("Indicateur", "Ensemble des QPV", "Bornes", "Médiane des QPV", "Du 1er au 3e quartile", "QPV utilisés", "Année"),
+    "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as printed."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass
+class Section:
+    """A part of a report."""
+
+    title: str
+    findings: list[str] = field(default_factory=list)
+    figures: list[dict[str, str]] = field(default_factory=list)
+    table: Table | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """A report: shows in notebooks, saves as one HTML file that needs nothing else.
+
+    Attributes
+    ----------
+    title, lead : str
+    sections : list of Section
+    sources : list of str
+        Citations.
+    lang : str
+    """
+
+    title: str
+    lead: str
+    sections: list[Section]
+    sources: list[str]
+    lang: str = "fr"
+
+    @property
+    def html(self) -> str:
+        """The page, every label escaped."""
+        import jinja2
+
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("qpv_sante"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        return environment.get_template("report.html").render(
+            title=self.title, lead=self.lead, sections=self.sections, sources=self.sources, lang=self.lang
+        )
+
+    def _repr_html_(self) -> str:
+        import html
+
+        # in a frame of its own: its style stays out of the notebook's
+        return f'<iframe style="width:100%;height:40em;border:1px solid #d9d9d9" srcdoc="{html.escape(self.html)}"></iframe>'
+
+    def save(self, path: Path | str) -> Path:
+        """Write the page.
+
+        Raises
+        ------
+        UnknownNameError
+            A suffix other than `.html`.
+        StoreError
+            The file cannot be written.
+        """
+        path = Path(path)
+        check_suffix(path, (".html",))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.html, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error}") from error
+        return path
+
+
+def report(
+    territory: str | Territory | None = None, *, geo_vintage: int = 2015, by: str | None = None, lang: str = "fr"
+) -> Report:
+    """What is measured in the QPV of a territory, against their surroundings.
+
+    Parameters
+    ----------
+    territory : str, optional
+        A name or typed code; all of France by default.
+    geo_vintage : int
+        Zoning of the QPV, 2015 or 2024.
+    by : str, optional
+        Territories of the rows; by default the level below (regions of France, departments of a region,
+        communes of a department or EPCI, QPV of a commune).
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown territory, zoning, grouping or language.
+    UnavailableLevelError
+        No QPV of that zoning in the territory.
+    """
+    from qpv_sante import maps
+
+    lang = style.check_lang(lang)
+    places = loading.gazetteer()
+    place = places.resolve(territory) or comparison.ALL_FRANCE
+    scope = None if place == comparison.ALL_FRANCE else place
+    if geo_vintage not in COMPARED:
+        raise UnavailableLevelError(f"No QPV zoning of {geo_vintage}. Zonings: {', '.join(map(str, COMPARED))}.")
+    number = len(places.qpv_in(scope, geo_vintage))
+    grouping = by or _GROUPING.get(place.level, "qpv")
+    sections, sources = [], []
+    for indicator, year, reference in COMPARED[geo_vintage]:
+        section, used = comparison_section(indicator, year, reference, geo_vintage, scope, grouping, lang)
+        sections.append(section)
+        sources += used
+    first, first_year, _ = COMPARED[geo_vintage][0]
+    axes = maps.plot_map(first, geo_vintage=geo_vintage, year=first_year, territory=scope, lang=lang)
+    title = f"{WORDS['map'][lang]} : {listing.label_of(first, lang, short=True).lower()}"
+    sections.append(Section(style.typography(title, lang), figures=[figure_of(axes, title)]))
+    alone, used = qpv_only_section(geo_vintage, scope, lang)
+    sections.append(alone)
+    return Report(
+        title=style.typography(WORDS["title"][lang].format(place=place.name), lang),
+        lead=style.typography(WORDS["lead"][lang].format(number=number, vintage=geo_vintage), lang),
+        sections=sections,
+        sources=[style.typography(line, lang) for line in dict.fromkeys([*sources, *used])],
+        lang=lang,
+    )
+
+
+def comparison_section(
+    indicator: str, year: int, reference: str, geo_vintage: int, scope: Territory | None, by: str, lang: str
+) -> tuple[Section, list[str]]:
+    """Findings, figure and table of one comparison, and its citations."""
+    from qpv_sante import charts
+
+    asked: dict[str, Any] = {"geo_vintage": geo_vintage, "year": year, "reference": reference, "lang": lang}
+    gaps = comparison.compare(indicator, by=by, territory=scope, **asked)
+    whole = comparison.compare(indicator, by=None, territory=scope, **asked)
+    drawn = gaps.nlargest(_MAX_ROWS, "difference") if len(gaps) > charts.MAX_ROWS else gaps
+    axes = charts.plot_gap(drawn, lang=lang)
+    label = listing.label_of(indicator, lang)
+    section = Section(
+        title=f"{label}, {year}",
+        findings=findings(gaps, whole, lang),
+        figures=[figure_of(axes, " ".join(findings(gaps, whole, lang)))],
+        table=gap_table(gaps, lang),
+        notes=[style.typography(text, lang) for text in caveats(indicator, lang)],
+    )
+    return section, listing.cite(gaps).split("\n")
+
+
+def caveats(indicator: str, lang: str) -> list[str]:
+    """The catalogue's caveats on an indicator."""
+    return list(catalogue().indicator(indicator).caveats.get("en" if lang == "en" else "fr", []))
+
+
+def findings(gaps: pd.DataFrame, whole: pd.DataFrame, lang: str = "fr") -> list[str]:
+    """Sentences written from the numbers by rules; they compare, and never explain.
+
+    Parameters
+    ----------
+    gaps, whole : DataFrame
+        Results of `compare`, by territory and in one row.
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    list of str
+    """
+    lang = style.check_lang(lang)
+    known = catalogue().indicator(str(whole["indicator"].iloc[0]))
+    symbol = style.unit_symbol(known.unit[lang])
+    one = whole.iloc[0]
+    said = []
+    if pd.notna(one["difference"]):
+        said.append(
+            WORDS["whole"][lang].format(
+                place=one["territory"],
+                value=style.format_number(one["qpv_value"], known.decimals, lang=lang, symbol=symbol),
+                reference=style.format_number(one["reference_value"], known.decimals, lang=lang, symbol=symbol),
+                label=one["reference_label"],
+                difference=style.format_number(one["difference"], known.decimals, lang=lang, sign=True),
+                used=f"{one['n_used']}/{one['n_total']}",
+            )
+        )
+    ranked = gaps[gaps["difference"].notna() & (gaps["flag"] == "observed")].sort_values("difference")
+    if len(ranked) > 1:
+        low, high = ranked.iloc[0], ranked.iloc[-1]
+        said.append(
+            WORDS["largest"][lang].format(
+                low=style.format_number(low["difference"], known.decimals, lang=lang, sign=True),
+                low_place=low["territory"],
+                high=style.format_number(high["difference"], known.decimals, lang=lang, sign=True),
+                high_place=high["territory"],
+            )
+        )
+    missing = gaps.loc[gaps["difference"].isna(), "territory"]
+    if len(missing) and len(missing) <= 12:
+        said.append(WORDS["missing"][lang].format(places=", ".join(missing)))
+    return [style.typography(text, lang) for text in said]
+
+
+def gap_table(gaps: pd.DataFrame, lang: str = "fr") -> Table:
+    """A comparison as printed: values, bounds, gap, number of QPV and status."""
+    from qpv_sante.observations import FLAG_LABELS
+
+    lang = style.check_lang(lang)
+    known = catalogue().indicator(str(gaps["indicator"].iloc[0]))
+
+    def number(value: float, *, sign: bool = False, decimals: int = known.decimals) -> str:
+        return style.format_number(value, decimals, lang=lang, sign=sign)
+
+    rows = [
+        [
+            str(row.territory),
+            number(row.qpv_value),
+            _span(row.qpv_lower, row.qpv_upper, known.decimals, lang),
+            number(row.reference_value),
+            _span(row.reference_lower, row.reference_upper, known.decimals, lang),
+            number(row.difference, sign=True),
+            number(row.ratio, decimals=2),
+            f"{row.n_used}/{row.n_total}",
+            FLAG_LABELS[str(row.flag)][lang],
+        ]
+        for row in gaps.itertuples()
+    ]
+    first = gaps.iloc[0]
+    caption = WORDS["table"][lang].format(
+        label=f"{known.label[lang]} ({known.unit[lang]})", year=first["year"], vintage=first["geo_vintage"]
+    )
+    if first["reference_label"]:
+        caption += (" ; référence : " if lang == "fr" else "; reference: ") + str(first["reference_label"])
+    return Table(style.typography(caption, lang), _HEADER[lang], rows)
+
+
+def qpv_only_section(geo_vintage: int, scope: Territory | None, lang: str) -> tuple[Section, list[str]]:
+    """Indicators that have no reference of the same source and year, QPV side alone."""
+    lang = style.check_lang(lang)
+    rows, cited = [], []
+    for indicator, year in QPV_ONLY[geo_vintage]:
+        known = catalogue().indicator(indicator)
+        one = comparison.compare(
+            indicator, geo_vintage=geo_vintage, year=year, reference=None, by=None, territory=scope, lang=lang
+        )
+        row = one.iloc[0]
+        symbol = style.unit_symbol(known.unit[lang])
+
+        def number(value: float, decimals: int = known.decimals, symbol: str = symbol) -> str:
+            return style.format_number(value, decimals, lang=lang, symbol=symbol)
+
+        rows.append(
+            [
+                known.label[lang],
+                number(row["qpv_value"]),
+                _span(row["qpv_lower"], row["qpv_upper"], known.decimals, lang),
+                number(row["qpv_median"]),
+                _span(row["qpv_q1"], row["qpv_q3"], known.decimals, lang),
+                f"{row['n_used']}/{row['n_total']}",
+                style.year_label(known, [str(row["source"])], year, lang),
+            ]
+        )
+        cited += listing.cite(one).split("\n")
+    title = WORDS["alone"][lang]
+    notes = [style.typography(WORDS[name][lang], lang) for name in ("alone_note", "health")]
+    return Section(title, table=Table(title, _HEADER_ALONE[lang], rows), notes=notes), cited
+
+
+def _span(low: float, high: float, decimals: int, lang: style.Lang) -> str:
+    if pd.isna(low) or pd.isna(high):
+        return "–"
+    ends = [style.format_number(end, decimals, lang=lang) for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else (" à " if lang == "fr" else " to ").join(ends)
+
+
+def figure_of(axes: Axes, alt: str, *, dpi: int = 130) -> dict[str, str]:
+    """A figure as an inline image with its alternative text; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    figure = style.root_figure(axes)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight")
+    plt.close(figure)
+    return {"png": base64.b64encode(stream.getvalue()).decode("ascii"), "alt": alt}

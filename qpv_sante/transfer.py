@@ -1,0 +1,426 @@
+"""How bytes come: the request, its exchange with the producer's server or a mirror, within limits.
+
+``QPV_SANTE_MIRROR`` names a mirror that answers ``MIRROR/HOST/PATH`` in place of ``https://HOST/PATH``; proxies and
+certificates are those of the ``requests`` environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from qpv_sante.content import KINDS
+from qpv_sante.errors import CatalogueError, DownloadError
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
+RETRIES, BACKOFF, MAX_WAIT = 4, 0.5, 30.0  # attempts after the first, seconds doubled each time, longest wait
+RETRIED_STATUS = (429, 500, 502, 503, 504)
+MIN_SPEED, SPEED_WINDOW = 1000.0, 30.0  # bytes a second, measured over so many seconds
+CHUNK = 1 << 20
+MAX_REDIRECTS = 5
+MAX_PAGE = 5_000_000  # bytes of a landing page
+_GENERIC = {"exports", "export", "records", "attachments", "download", "file", *KINDS}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    r"""Where a vintage's file is, and what it must look like.
+
+    Attributes
+    ----------
+    kind : {"zip", "xlsx", "xls", "csv", "json", "geojson"}
+        Form of the file, checked against its content.
+    url : str, optional
+        Official address of the file.
+    landing_page, link_pattern : str, optional
+        Page that links to the file, and regular expression searched in the path of its links: the way to the file
+        when `url` is not known, the fallback when `url` answers 404 or 410.
+    members : tuple of str
+        Names or ``fnmatch`` patterns that a zip must contain (case and folder do not count).
+    max_bytes : int
+        Largest file accepted.
+    allowed_hosts : tuple of str
+        Hosts accepted besides those of `url` and `landing_page` (``static.data.gouv.fr`` is not ``www.data.gouv.fr``).
+
+    Raises
+    ------
+    CatalogueError
+        If there is no way to the file, or `kind` or `link_pattern` is not valid.
+
+    Examples
+    --------
+    >>> sorted(Request(url="https://www.insee.fr/a.zip", kind="zip", allowed_hosts=("static.insee.fr",)).hosts)
+    ['static.insee.fr', 'www.insee.fr']
+    """
+
+    kind: str
+    url: str | None = None
+    landing_page: str | None = None
+    link_pattern: str | None = None
+    members: tuple[str, ...] = ()
+    max_bytes: int = 200_000_000
+    allowed_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a record that leads nowhere."""
+        if self.kind not in KINDS:
+            raise CatalogueError(f"Unknown kind of file {self.kind!r}. Valid: {', '.join(KINDS)}.")
+        if bool(self.landing_page) != bool(self.link_pattern) or not (self.url or self.landing_page):
+            raise CatalogueError(f"Give 'url', or 'landing_page' with 'link_pattern', or all three: {self}.")
+        for url in filter(None, (self.url, self.landing_page)):
+            if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+                raise CatalogueError(f"Not a web address: {url!r}.")
+        try:
+            re.compile(self.link_pattern or "")
+        except re.error as error:
+            raise CatalogueError(f"Link pattern {self.link_pattern!r} is not a regular expression: {error}.") from error
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Hosts that may be asked."""
+        own = (urlsplit(url).hostname for url in (self.url, self.landing_page) if url)
+        return frozenset(host.lower() for host in (*own, *self.allowed_hosts) if host)
+
+    def leads_to(self, url: str) -> bool:
+        """Whether `url` is the official address, or a link that the landing page may give."""
+        return url == self.url or bool(self.link_pattern and re.search(self.link_pattern, _path(url)))
+
+
+class _Gone(DownloadError):
+    """The address answers 404 or 410: the landing page may know better."""
+
+
+class Transfer:
+    """One exchange with a producer; also the downloader that pooch calls, `transfer(url, file, pooch)`."""
+
+    def __init__(self, key: str, request: Request, session: requests.Session | None, progress: bool) -> None:
+        self.key, self.request, self.session, self.progress = key, request, session, progress
+        self.kept = ""
+        self.address = request.url or request.landing_page or ""
+        self.sha256, self.size = "", 0
+        self.headers: Any = {}
+
+    def fail(
+        self,
+        problem: str,
+        *,
+        expected: str = "",
+        got: str = "",
+        hint: str = "",
+        kind: type[DownloadError] = DownloadError,
+        cause: BaseException | None = None,
+    ) -> NoReturn:
+        """Raise the error, with what was expected, got and kept, and what to try."""
+        hint = (
+            hint or f"look at {self.request.landing_page or self.address}; earlier data stay usable with offline=True"
+        )
+        parts = {"address": self.address, "expected": expected, "got": got, "kept": self.kept, "try": hint}
+        if mirror := _mirror():
+            parts["address"] += f" (asked of the mirror {urlsplit(mirror).hostname}, QPV_SANTE_MIRROR)"
+        raise kind("\n  ".join([f"{self.key}: {problem}.", *(f"{k}: {v}" for k, v in parts.items() if v)])) from cause
+
+    def obtain(self, staging: Path) -> Path:
+        """Download to the staging folder, from the official address or else from the landing page's link."""
+        with new_session() if self.session is None else contextlib.nullcontext(self.session) as self.session:
+            if not self.request.url:
+                self.address = self.link()
+                return self.retrieve(staging)
+            try:
+                return self.retrieve(staging)
+            except _Gone as gone:
+                if not self.request.landing_page:
+                    raise
+                try:
+                    self.address = self.link()
+                except DownloadError as error:
+                    raise error from gone
+                log.warning("%s: %s is gone, using %s instead", self.key, self.request.url, self.address)
+                return self.retrieve(staging)
+
+    def retrieve(self, staging: Path) -> Path:
+        """Download the current address to the staging folder, through pooch."""
+        import pooch
+
+        name = local_name(self.address, self.request.kind)
+        # No hash for pooch: a changed file would be downloaded twice, and the error could not say what was got.
+        # It retries a body that was cut; statuses and refused connections are retried by the session.
+        known: dict[str, Any] = {"registry": {name: None}, "urls": {name: self.address}, "retry_if_failed": 1}
+        logger = pooch.get_logger()
+        level = logger.level
+        logger.setLevel(max(level, logging.WARNING))  # our own messages name the source
+        try:
+            return Path(pooch.create(path=staging, base_url="", **known).fetch(name, downloader=self))
+        finally:
+            logger.setLevel(level)
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Write the body of an address to a file, hashed and measured on the way."""
+        digest, size = hashlib.sha256(), 0
+        response, _ = self.open(url)
+        with response, Path(output_file).open("wb") as stream, self.bar(response) as bar:
+            for chunk in self.chunks(response, self.request.max_bytes):
+                stream.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                if bar is not None:
+                    bar.update(len(chunk))
+        self.sha256, self.size, self.headers = digest.hexdigest(), size, response.headers
+
+    def bar(self, response: requests.Response) -> contextlib.AbstractContextManager[Any]:
+        """Make the progress bar, or None in its place."""
+        if not self.progress:
+            return contextlib.nullcontext()
+        from tqdm.auto import tqdm
+
+        total = int(response.headers.get("Content-Length") or 0) or None
+        return tqdm(total=total, unit="B", unit_scale=True, desc=self.key, leave=False)
+
+    def open(self, url: str) -> tuple[requests.Response, str]:
+        """Ask for an address: the answer, and the address it came from.
+
+        Redirections are followed by hand, so that every host on the way is checked.
+        """
+        import requests
+
+        session = cast("requests.Session", self.session)
+        # identity: the bytes are kept as served, and their number is the announced one
+        headers = {"Accept-Encoding": "identity", "User-Agent": f"qpv_sante {requests.utils.default_user_agent()}"}
+        for _ in range(MAX_REDIRECTS + 1):
+            asked = _asked(url)
+            local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
+            proxies: Any = {"http": None, "https": None, "all": None} if local else None
+            try:
+                response = session.get(
+                    asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
+                )
+            except OSError as error:  # here, not through pooch: the session has already tried again
+                got = f"{type(error).__name__}: {error}"
+                self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            if not response.is_redirect:
+                break
+            response.close()
+            target = _producers(urljoin(url, response.headers["Location"]))
+            self.check_host(target, f"{url} redirects to")
+            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                self.fail("the address redirects to an unprotected one", expected="https", got=target)
+            url = target
+        else:
+            self.fail(f"more than {MAX_REDIRECTS} redirections", got=url)
+        if response.status_code != 200:
+            response.close()
+            got = f"status {response.status_code} {response.reason or ''}".rstrip()
+            if wait := response.headers.get("Retry-After"):
+                got += f", Retry-After: {wait} (waited {MAX_WAIT:.0f} seconds at most each time)"
+            if response.status_code in {404, 410}:
+                self.fail("the address no longer answers", expected="status 200", got=got, kind=_Gone)
+            self.fail("the producer's server refused", expected="status 200", got=got)
+        return response, url
+
+    def check_host(self, url: str, how: str) -> None:
+        """Refuse a host that the request does not name."""
+        if (urlsplit(url).hostname or "").lower() not in self.request.hosts:
+            expected, hint = (
+                ", ".join(sorted(self.request.hosts)),
+                "if that host is the producer's, add it to allowed_hosts",
+            )
+            self.fail(
+                "another host, which the catalogue does not name", expected=expected, got=f"{how} {url}", hint=hint
+            )
+
+    def chunks(self, response: requests.Response, limit: int) -> Iterator[bytes]:
+        """Read a body, not too large, not too slow, and whole."""
+        import requests
+        import urllib3
+
+        announced = int(response.headers.get("Content-Length") or 0)
+        size, since, before = 0, time.monotonic(), 0
+        while True:
+            if max(size, announced) > limit:
+                self.fail(
+                    "the file is too large", expected=f"at most {limit} bytes", got=f"{max(size, announced)} bytes"
+                )
+            try:
+                # read1 gives what has arrived; read would wait for the whole chunk, hours at a few bytes a second
+                chunk = response.raw.read1(CHUNK, decode_content=True)
+            except urllib3.exceptions.HTTPError as error:  # cut or silent: an error that pooch retries
+                raise requests.exceptions.ChunkedEncodingError(
+                    f"the body was cut after {size} bytes: {error}"
+                ) from error
+            if not chunk:
+                return
+            yield chunk
+            size += len(chunk)
+            elapsed = time.monotonic() - since
+            if elapsed >= SPEED_WINDOW:
+                if (size - before) / elapsed < MIN_SPEED:
+                    got = f"{(size - before) / elapsed:.0f} bytes a second for {elapsed:.0f} seconds"
+                    self.fail("the server is too slow", expected=f"at least {MIN_SPEED:.0f} bytes a second", got=got)
+                since, before = time.monotonic(), size
+
+    def link(self) -> str:
+        """Find the one link of the landing page that matches."""
+        page, pattern = cast(str, self.request.landing_page), cast(str, self.request.link_pattern)
+        self.address = page
+        response, landed = self.open(page)
+        with response:
+            text = b"".join(self.chunks(response, MAX_PAGE)).decode(response.encoding or "utf-8", errors="replace")
+        links = find_links(text, landed)
+        found = [link for link in links if re.search(pattern, _path(link))]
+        if len(found) != 1:
+            files = [link for link in links if Path(_path(link)).suffix.lower().lstrip(".") in KINDS]
+            listed = ", ".join((found or files)[:12]) or "no link to a file"
+            self.fail(
+                f"the landing page has {'several links' if found else 'no link'} to the file",
+                expected=f"one link whose path matches {pattern!r}",
+                got=f"{len(found)} of {len(links)} links match; {'they are' if found else 'its files are'}: {listed}",
+                hint="if the page was reorganised, correct link_pattern or landing_page in the catalogue",
+            )
+        self.check_host(found[0], "the page links to")
+        return found[0]
+
+
+def new_session() -> requests.Session:
+    """Make a session that retries busy servers and broken connections, within limits.
+
+    Returns
+    -------
+    requests.Session
+        Up to ``RETRIES`` retries with growing waits; a ``Retry-After`` is obeyed up to ``MAX_WAIT`` seconds.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    class CappedRetry(Retry):
+        def get_retry_after(self, response: Any) -> float | None:
+            wait = super().get_retry_after(response)
+            return None if wait is None else min(wait, MAX_WAIT)
+
+    policy = CappedRetry(
+        total=RETRIES,
+        connect=2,  # without any network, give up in seconds
+        backoff_factor=BACKOFF,
+        backoff_max=MAX_WAIT,
+        status_forcelist=RETRIED_STATUS,
+        raise_on_status=False,  # the last answer says more than "too many retries"
+    )
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=policy))
+    return session
+
+
+def local_name(url: str, kind: str) -> str:
+    """Name of the local file of an address.
+
+    Parameters
+    ----------
+    url : str
+        Address of the file.
+    kind : str
+        Form of the file, the extension where the address has none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> local_name("https://www.insee.fr/fr/statistiques/fichier/8243026/revenus_csv.zip?v=2", "zip")
+    'revenus_csv.zip'
+    >>> local_name("https://odisse.fr/api/explore/v2.1/catalog/datasets/depression-2024/exports/csv", "csv")
+    'depression-2024.csv'
+    """
+    segments = [unquote(part) for part in urlsplit(url).path.split("/") if part]
+    while len(segments) > 1 and segments[-1].lower() in _GENERIC:
+        segments.pop()
+    name = re.sub(r"[^\w.\-]+", "_", segments[-1] if segments else "file", flags=re.ASCII).lstrip(".")[-120:] or "file"
+    return name if Path(name).suffix.lower() == f".{kind}" else f"{name}.{kind}"
+
+
+def find_links(html: str, page: str) -> list[str]:
+    """List the addresses that an HTML page links to, complete and without duplicates.
+
+    Parameters
+    ----------
+    html : str
+        Text of the page.
+    page : str
+        Address of the page.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> find_links('<a href="/fichier/1/a.zip">csv</a> <a href="b.csv#top">', "https://www.insee.fr/fr/1")
+    ['https://www.insee.fr/fichier/1/a.zip', 'https://www.insee.fr/fr/b.csv']
+    """
+    found: list[str] = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            href = dict(attrs).get("href") if tag == "a" else None
+            with contextlib.suppress(ValueError):  # a malformed link is not ours
+                link = urldefrag(urljoin(page, href)).url if href else ""
+                if urlsplit(link).scheme in {"http", "https"} and link not in found:
+                    found.append(link)
+
+    Links().feed(html)
+    return found
+
+
+def advice(error: BaseException) -> str:
+    """What to try after an error of the network or of the disk."""
+    import requests
+
+    if isinstance(error, requests.exceptions.SSLError) or "CA certificate" in str(error):
+        return "certificates are always checked: name your institution's in REQUESTS_CA_BUNDLE (a file that exists)"
+    if isinstance(error, requests.exceptions.RequestException):
+        if _mirror():
+            return "check that the mirror of QPV_SANTE_MIRROR is running, or unset it"
+        return "check the network; behind a proxy set HTTPS_PROXY (and REQUESTS_CA_BUNDLE); else work with offline=True"
+    code = getattr(error, "errno", None)
+    if code in {errno.ENOSPC, errno.EDQUOT}:
+        return "the disk is full: free some space, or choose another data folder with QPV_SANTE_DATA"
+    if code in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "the folder is read-only: choose a writable data folder with QPV_SANTE_DATA"
+    return "try again; earlier data stay usable with offline=True"
+
+
+def _path(url: str) -> str:
+    return unquote(urlsplit(url).path)
+
+
+def _mirror() -> str:
+    return os.environ.get("QPV_SANTE_MIRROR", "").rstrip("/")
+
+
+def _asked(url: str) -> str:
+    """Address to ask for a producer's address: itself, or the mirror's."""
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{_mirror()}/{parts.netloc}{parts.path}{query}" if _mirror() else url
+
+
+def _producers(asked: str) -> str:
+    """Producer's address behind an address of the mirror."""
+    prefix = f"{_mirror()}/"
+    return f"https://{asked.removeprefix(prefix)}" if _mirror() and asked.startswith(prefix) else asked

@@ -1,0 +1,190 @@
+"""Producers that answer from this machine, and stores built from them."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import producers as miniature
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from qpv_sante import pipeline
+from qpv_sante.catalogue import catalogue
+
+MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
+
+Answer = bytes | int | Callable[[], Response]
+
+
+def place_of(url: str) -> str:
+    """HOST/PATH of an address: how a mirror names it."""
+    parts = urlsplit(url)
+    return parts.netloc + parts.path
+
+
+class Producers:
+    """Answers to every address of the catalogue, in the way of a mirror: `MIRROR/HOST/PATH`.
+
+    A file is named by its edition (`insee_cog@2024`); what a test changes lasts for that test.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.answers: dict[str, Answer] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Every address gives its good file again."""
+        self.calls.clear()
+        self.answers = {self.address(key): content for key, content in miniature.contents().items()}
+        links: dict[str, list[str]] = {}
+        for key in miniature.EDITIONS:
+            source, vintage = _edition(key)
+            if vintage.link_pattern:
+                page = vintage.landing_page or source.landing_page
+                links.setdefault(place_of(page), []).append(self.address(key))
+        for page, files in links.items():
+            self.answers[page] = _landing_page(files)
+
+    def address(self, key: str) -> str:
+        """HOST/PATH of an edition's file."""
+        source, vintage = _edition(key)
+        if vintage.url:
+            return place_of(vintage.url)
+        page = vintage.landing_page or source.landing_page
+        return f"{urlsplit(page).netloc}/fr/statistiques/fichier/{page.rpartition('/')[2]}/{miniature.EDITIONS[key][0]}"
+
+    def page(self, key: str) -> str:
+        """HOST/PATH of an edition's landing page."""
+        source, vintage = _edition(key)
+        return place_of(vintage.landing_page or source.landing_page)
+
+    def replace(self, key: str, answer: Answer) -> None:
+        """Answer something else: bytes, a status, or a function that makes a response."""
+        self.answers[self.address(key)] = answer
+
+    def drop(self, key: str) -> None:
+        """Answer 404 for the file; its landing page still links to it."""
+        self.replace(key, 404)
+
+    def edit(self, key: str, *changes: tuple[str, str], member: str | None = None) -> None:
+        """Replace pieces of text in an edition's CSV or GeoJSON, or in that of its zip; each must be there."""
+        content = miniature.contents()[key]
+        if not content.startswith(b"PK"):
+            self.replace(key, _edited(content, changes))
+            return
+        members = miniature.members_of(content)
+        name = member or next(iter(members))
+        self.replace(key, miniature.archive({**members, name: _edited(members[name], changes)}))
+
+    def truncate(self, key: str) -> None:
+        """Announce the whole file and send half of it."""
+        content = miniature.contents()[key]
+
+        def cut() -> Response:
+            response = Response(content[: len(content) // 2], content_type="application/zip")
+            response.automatically_set_content_length = False
+            response.headers["Content-Length"] = str(len(content))
+            return response
+
+        self.replace(key, cut)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request, and remember it."""
+        self.calls.append(request.path.strip("/"))
+        answer = self.answers.get(request.path.strip("/"), 404)
+        if isinstance(answer, int):
+            return Response("no such page", status=answer, content_type="text/plain")
+        if isinstance(answer, bytes):
+            kind = "text/html; charset=utf-8" if answer.startswith(b"<!DOCTYPE") else "application/octet-stream"
+            return Response(answer, content_type=kind)
+        return answer()
+
+
+def _edition(key: str):  # type: ignore[no-untyped-def]
+    name, _, edition = key.partition("@")
+    source = catalogue().source(name)
+    return source, source.get_vintage(edition)
+
+
+def _landing_page(files: list[str]) -> bytes:
+    links = "".join(f'<li><a href="{html.escape("/" + file.partition("/")[2])}">csv</a></li>' for file in files)
+    notice = '<a href="/fr/statistiques/fichier/1/a-lire.pdf">Notice</a><a href="/fr/accueil">Accueil</a>'
+    return (
+        f"<!DOCTYPE html><html><head><title>Données</title></head><body>{notice}<ul>{links}</ul></body></html>".encode()
+    )
+
+
+def _edited(content: bytes, changes: tuple[tuple[str, str], ...]) -> bytes:
+    text = content.decode("utf-8")
+    for old, new in changes:
+        assert old in text, f"{old!r} is not in the file"
+        text = text.replace(old, new)
+    return text.encode("utf-8")
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[tuple[str, Producers]]:
+    answers = Producers()
+    with HTTPServer() as server:
+        server.expect_request(re.compile(".*")).respond_with_handler(answers)
+        yield server.url_for("").rstrip("/"), answers
+
+
+@pytest.fixture(scope="session")
+def built_data(_server: tuple[str, Producers], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data folder with every source of the miniature built, for reading only."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QPV_SANTE_MIRROR", _server[0])
+        report = pipeline.build(miniature.SOURCES, root=folder)
+    assert report.failures == {}
+    return folder
+
+
+@pytest.fixture
+def built(built_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The miniature, built, as the data folder."""
+    monkeypatch.setenv("QPV_SANTE_DATA", str(built_data))
+    return built_data
+
+
+@pytest.fixture
+def producers(_server: tuple[str, Producers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Producers]:
+    """Producers that a test may break, and an empty data folder of its own."""
+    url, answers = _server
+    answers.reset()
+    monkeypatch.setenv("QPV_SANTE_MIRROR", url)
+    monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "data"))
+    yield answers
+    answers.reset()
+
+
+@pytest.fixture
+def workspace(built_data: Path, producers: Producers, tmp_path: Path) -> Path:
+    """The miniature, built, in a data folder that the test may change, with producers to break."""
+    folder = tmp_path / "data"
+    shutil.copytree(built_data, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Iterator[str]:
+    """Address of the mirror of the producers' real files."""
+    if not (MIRROR / "serve.py").is_file():
+        pytest.skip(f"the mirror of the producers' files is not beside the repository ({MIRROR.parent.name}/mirror)")
+    process = subprocess.Popen([sys.executable, str(MIRROR / "serve.py")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,221 @@
+"""`compare` on the embedded figures: against an independent computation and the published totals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qpv_sante as qs
+from qpv_sante.comparison import COMPARISON_COLUMNS
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
+
+ASKED = {"geo_vintage": 2015, "year": 2019}
+
+
+def by_hand(territory, year=2019):
+    """Population-weighted rate, computed without the package's aggregation."""
+    rates = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=year, territory=territory)
+    people = qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018)
+    joined = rates.merge(people, on="geo_code", suffixes=("", "_people")).dropna(subset=["value"])
+    return np.average(joined["value"], weights=joined["value_people"])
+
+
+def test_columns_and_one_row_a_region():
+    gap = qs.compare("poverty_rate", **ASKED)
+    assert list(gap.columns) == list(COMPARISON_COLUMNS)
+    assert gap["territory_code"].is_unique
+    assert gap["territory_code"].str.match(r"region:\d\d").all()
+
+
+@pytest.mark.parametrize("region", ["Occitanie", "Hauts-de-France", "Corse"])
+def test_the_aggregate_is_weighted_by_population(region):
+    gap = qs.compare("poverty_rate", by=None, territory=region, **ASKED).iloc[0]
+    assert gap["qpv_value"] == pytest.approx(by_hand(region))
+    assert gap["weight"] == "population 2018"
+
+
+@pytest.mark.parametrize(("year", "published"), [(2016, 44.3), (2017, 43.5), (2018, 44.7), (2019, 43.6)])
+def test_national_rate_is_the_one_that_insee_prints_in_the_row_ensemble(year, published):
+    """The producer weights by fiscal persons, the package by inhabitants: half a point is expected."""
+    gap = qs.compare("poverty_rate", geo_vintage=2015, year=year, reference=None, by=None).iloc[0]
+    assert gap["qpv_value"] == pytest.approx(published, abs=0.5)
+
+
+def test_national_rate_of_2021_by_the_zoning_of_2024():
+    gap = qs.compare("poverty_rate", geo_vintage=2024, year=2021, by=None, territory="France métropolitaine").iloc[0]
+    assert gap["qpv_value"] == pytest.approx(44.3, abs=0.5)
+    assert (gap["n_used"], gap["n_total"]) == (1299, 1362)
+    assert gap["qpv_lower"] < 44.3 < gap["qpv_upper"]
+
+
+def test_five_million_inhabitants_in_the_zoning_of_2024():
+    gap = qs.compare("population", geo_vintage=2024, year=2020, reference=None, by=None, territory="country:FM")
+    assert gap["qpv_value"].iloc[0] == pytest.approx(5.3e6, rel=0.005)
+
+
+def test_single_parent_recipients_are_weighted_by_their_own_denominator():
+    gap = qs.compare("single_parent_recipient_share", geo_vintage=2015, year=2020, by=None, territory="Hérault").iloc[0]
+    rows = qs.load_observations(
+        "single_parent_recipient_share", geo_level="qpv", geo_vintage=2015, year=2020, territory="Hérault"
+    )
+    assert gap["weight"] == "denominator"
+    assert gap["qpv_value"] == pytest.approx(np.average(rows["value"], weights=rows["denominator"]))
+
+
+def test_reference_commune_is_the_published_rate_of_the_commune():
+    gap = qs.compare("poverty_rate", by="commune", territory="Béziers", **ASKED).iloc[0]
+    commune = qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="Béziers").iloc[0]
+    assert gap["reference_value"] == commune["value"]
+    assert (gap["reference_lower"], gap["reference_upper"]) == (commune["value"] - 0.5, commune["value"] + 0.5)
+    assert gap["difference"] == pytest.approx(gap["qpv_value"] - commune["value"])
+    assert gap["ratio"] == pytest.approx(gap["qpv_value"] / commune["value"])
+
+
+def test_rest_of_commune_is_the_commune_less_its_quarters():
+    gap = qs.compare("poverty_rate", by="commune", territory="Béziers", reference="rest_of_commune", **ASKED).iloc[0]
+    commune = qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="Béziers").iloc[0]
+    rates = qs.load_observations("poverty_rate", geo_level="qpv", territory="Béziers", **ASKED).set_index("geo_code")
+    people = qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018).set_index("geo_code")
+    inhabitants = qs.load_observations("population", geo_level="commune", year=2021, territory="Béziers")["value"].iloc[0]
+    weight = people["value"].reindex(rates.index) * commune["denominator"] / inhabitants
+    poor = commune["value"] * commune["denominator"] - (weight * rates["value"]).sum()
+    assert gap["reference_value"] == pytest.approx(poor / (commune["denominator"] - weight.sum()))
+    assert gap["reference_lower"] <= gap["reference_value"] <= gap["reference_upper"]
+    assert gap["reference_value"] < commune["value"]
+    assert "soustraction" in gap["note"]
+
+
+def test_a_straddling_quarter_brings_both_communes_whole():
+    """Nouveau Mons lies in Lille, Mons-en-Barœul and others: the rest is that of all its communes."""
+    gap = qs.compare("poverty_rate", by="qpv", territory="Lille", reference="rest_of_commune", **ASKED)
+    assert gap["reference_value"].nunique() == 1
+    assert gap["reference_n_total"].iloc[0] > 1
+
+
+def test_a_withheld_quarter_hides_the_rest_but_not_its_bounds():
+    gap = qs.compare("poverty_rate", geo_vintage=2015, year=2021, by="department", reference="rest_of_commune")
+    hidden = gap[gap["note"].str.contains("sous secret") & (gap["n_used"] > 0)]
+    assert len(hidden) > 10
+    assert hidden["reference_value"].isna().all()
+    assert hidden["difference"].isna().all()
+    known = hidden.dropna(subset=["reference_lower"])
+    assert (known["reference_lower"] <= known["reference_upper"]).all()
+    assert (known["interval"] == "secrecy").all()
+
+
+def test_bounds_contain_values_and_counts_are_consistent():
+    for reference in ("commune", "rest_of_commune", "urban_unit"):
+        gap = qs.compare("poverty_rate", by="department", reference=reference, **ASKED)
+        for side in ("qpv", "reference"):
+            known = gap.dropna(subset=[f"{side}_value", f"{side}_lower"])
+            assert (known[f"{side}_lower"] <= known[f"{side}_value"] + 1e-9).all()
+            assert (known[f"{side}_value"] <= known[f"{side}_upper"] + 1e-9).all()
+        assert (gap["n_used"] <= gap["n_total"]).all()
+        assert gap["coverage"].between(0, 1).all()
+
+
+def test_medians_are_described_not_averaged():
+    gap = qs.compare("median_standard_of_living", reference="region", **ASKED)
+    several = gap[gap["n_used"] > 1]
+    assert several["qpv_value"].isna().all()
+    assert several["difference"].isna().all()
+    assert (several["flag"] == "not_applicable").all()
+    assert (several["qpv_q1"] <= several["qpv_median"]).all()
+    values = qs.load_observations("median_standard_of_living", geo_level="qpv", territory="Occitanie", **ASKED)["value"]
+    occitanie = gap.set_index("territory").loc["Occitanie"]
+    assert occitanie["qpv_median"] == values.median()
+    assert occitanie["reference_value"] == 20980  # printed by Insee for the region
+
+
+def test_the_median_of_one_quarter_is_compared():
+    gap = qs.compare("median_standard_of_living", by="qpv", territory="Béziers", **ASKED)
+    assert (gap["difference"] < 0).all()
+
+
+@pytest.mark.parametrize("indicator", ["median_standard_of_living", "decile_ratio", "social_benefit_income_share"])
+def test_nothing_is_subtracted_from_a_median_or_a_score(indicator):
+    with pytest.raises(ComparabilityError, match="neither summed nor subtracted"):
+        qs.compare(indicator, reference="rest_of_commune", **ASKED)
+
+
+def test_a_reference_that_is_not_published_lists_those_that_are():
+    with pytest.raises(UnavailableLevelError, match="published by QPV only"):
+        qs.compare("foreigner_share", geo_vintage=2015, year=2022)
+    with pytest.raises(UnavailableLevelError, match="communes need most of these"):
+        qs.compare("single_parent_recipient_share", geo_vintage=2015, year=2020, territory="Guadeloupe")
+
+
+def test_a_reference_of_too_few_people_has_no_value_and_says_so():
+    gap = qs.compare("poverty_rate", reference="department", by="region", **ASKED).set_index("territory")
+    row = gap.loc["Normandie"]
+    assert np.isnan(row["reference_value"])
+    assert row["reference_coverage"] < 0.9
+    assert "il en faut 90 %" in row["note"]
+
+
+def test_a_territory_by_code_as_reference():
+    gap = qs.compare("median_standard_of_living", by="qpv", territory="Béziers", reference="region:76", **ASKED)
+    assert set(gap["reference_label"]) == {"Occitanie"}
+    assert (gap["reference_value"] == 20980).all()
+
+
+def test_process_interval_is_wilson_around_the_pooled_rate():
+    gap = qs.compare("c2s_share", geo_vintage=2015, year=2022, reference=None, by="commune", territory="Béziers",
+                     interval="process").iloc[0]  # fmt: skip
+    rows = qs.load_observations("c2s_share", geo_level="qpv", geo_vintage=2015, year=2022, territory="Béziers")
+    n = rows["denominator"].sum()
+    k = round((rows["value"] * rows["denominator"] / 100).sum())
+    z = 1.959963984540054
+    centre, half = (k + z * z / 2) / (n + z * z), z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
+    assert gap["interval"] == "process"
+    assert (gap["qpv_lower"], gap["qpv_upper"]) == pytest.approx((100 * (centre - half), 100 * (centre + half)))
+
+
+def test_quarters_outside_the_field_are_counted_not_bounded():
+    gap = qs.compare("poverty_rate", **ASKED).set_index("territory").loc["Guyane"]
+    assert (gap["n_used"], gap["n_total"], gap["flag"]) == (0, 32, "unavailable")
+    assert gap[["qpv_value", "qpv_lower", "qpv_upper"]].isna().all()
+    assert "hors du champ" in gap["note"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"indicator": "poverty_rat"}, "Did you mean 'poverty_rate'"),
+        ({"reference": "comune"}, "Did you mean 'commune'"),
+        ({"by": "regions"}, "Did you mean 'region'"),
+        ({"interval": "boundz"}, "Did you mean 'bounds'"),
+        ({"territory": "Occitani"}, "Did you mean 'Occitanie'"),
+    ],
+)
+def test_a_typo_is_answered_with_the_nearest_name(arguments, message):
+    with pytest.raises(UnknownNameError, match=message):
+        qs.compare(**{"indicator": "poverty_rate", **ASKED, **arguments})
+
+
+def test_a_territory_without_quarters_says_so():
+    with pytest.raises(UnavailableLevelError, match=r"Lozère .* has no QPV of the 2015 zoning.*: 1\."):
+        qs.compare("poverty_rate", territory="Lozère", **ASKED)
+
+
+def test_a_wrong_zoning_or_year_lists_those_that_exist():
+    with pytest.raises(UnavailableLevelError, match=r"qpv 2015 \(2016, 2017, 2018, 2019, 2021\)"):
+        qs.compare("poverty_rate", geo_vintage=2024, year=2019)
+
+
+def test_english_labels():
+    gap = qs.compare("poverty_rate", lang="en", by=None, **ASKED).iloc[0]
+    assert gap["reference_label"] == "communes that host the QPV"
+    assert "outside the field" in gap["note"]
+
+
+def test_every_published_figure_of_the_quarters_can_be_summarised():
+    """Whatever the catalogue publishes by QPV goes through `compare`, without reference."""
+    listed = qs.list_indicators(geo_level="qpv")
+    from qpv_sante.catalogue import catalogue
+
+    for indicator in listed["id"]:
+        places = {(r["geo_vintage"], r["year"]) for r in catalogue().published(indicator) if r["geo_level"] == "qpv"}
+        for vintage, year in places:
+            gap = qs.compare(indicator, geo_vintage=vintage, year=year, reference=None, by=None)
+            assert gap["n_used"].iloc[0] > 900, (indicator, vintage, year)
+            assert pd.notna(gap["qpv_median"].iloc[0])

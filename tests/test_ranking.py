@@ -1,0 +1,118 @@
+"""Ranking and inequality between groups of QPV, on the embedded figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qpv_sante as qs
+from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
+from qpv_sante.ranking import FUNNEL_POSITIONS
+
+
+@pytest.fixture(scope="module")
+def ranking():
+    return qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=400)
+
+
+def test_all_quarters_are_there_and_those_without_value_have_no_rank(ranking):
+    known = ranking["value"].notna()
+    assert len(ranking) == 1400
+    assert ranking.loc[~known, "rank"].isna().all()
+    assert ranking.loc[known, "rank"].is_monotonic_increasing
+    assert ranking.loc[known, "value"].is_monotonic_decreasing
+    assert set(ranking.loc[known, "funnel_position"]) <= set(FUNNEL_POSITIONS)
+
+
+def test_the_funnel_is_centred_on_the_pooled_rate(ranking):
+    known = ranking.dropna(subset=["value"])
+    pooled = np.average(known["value"], weights=known["n"])
+    assert known["target"].iloc[0] == pytest.approx(pooled)
+    assert (known["funnel_lower_99_8"] <= known["funnel_lower_95"]).all()
+    assert (known["funnel_upper_95"] <= known["funnel_upper_99_8"]).all()
+    outside = known[known["value"] > known["funnel_upper_99_8"]]
+    assert (outside["funnel_position"] == "above_99_8").all()
+
+
+def test_shares_of_rankings_add_up_to_the_worst_tenth(ranking):
+    known = ranking.dropna(subset=["value"])
+    assert known["share_worst_tenth"].sum() == pytest.approx(round(len(known) / 10))
+    assert (known["rank_lower"] <= known["rank_upper"]).all()
+    assert known["share_worst_tenth"].iloc[0] > 0.9
+    assert known["share_worst_tenth"].iloc[-1] == 0
+
+
+def test_the_same_call_gives_the_same_ranking(ranking):
+    pd.testing.assert_frame_equal(ranking, qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=400))
+
+
+def test_warnings_travel_with_the_ranking(ranking):
+    assert any("voisins" in text for text in ranking.attrs["warnings"])
+    assert ranking.attrs["dispersion"] > 2
+    poverty = qs.rank("poverty_rate", geo_vintage=2024, year=2021, territory="Occitanie", lang="en", draws=100)
+    assert any("circular" in text for text in poverty.attrs["warnings"])
+
+
+def test_where_more_is_better_the_worst_is_the_lowest():
+    employment = qs.rank("employment_rate", geo_vintage=2015, year=2022, territory="Toulouse", draws=100)
+    assert employment.dropna(subset=["value"])["value"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("indicator", ["median_standard_of_living", "population", "decile_ratio"])
+def test_only_rates_are_ranked(indicator):
+    with pytest.raises(ComparabilityError, match="rank needs a rate"):
+        qs.rank(indicator, geo_vintage=2015, year=2019)
+
+
+def test_too_few_draws_are_refused():
+    with pytest.raises(InvalidInputError, match="at least 100"):
+        qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=10)
+
+
+def test_a_territory_without_value_is_told():
+    with pytest.raises(UnavailableLevelError, match="No QPV has a value"):
+        qs.rank("poverty_rate", geo_vintage=2024, year=2021, territory="region:04")
+
+
+def test_quintiles_hold_about_a_fifth_of_the_people_each_and_follow_poverty():
+    summary = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, rank_year=2019)
+    groups = pd.DataFrame(summary.attrs["groups"])
+    assert groups["group"].tolist() == ["Q1", "Q2", "Q3", "Q4", "Q5"]
+    share = groups["population"] / groups["population"].sum()
+    assert share.between(0.17, 0.23).all()
+    assert groups["estimate"].is_monotonic_decreasing
+    d = summary.loc["d", "value"]
+    assert d == pytest.approx(groups["estimate"].iloc[0] - groups["estimate"].iloc[-1])
+    assert summary["lower"].isna().all()  # exhaustive source: no interval unless asked for
+    assert "2019" in summary.attrs["notes"][0]
+
+
+def test_status_compares_quarters_with_their_outside():
+    asked = {"geo_vintage": 2015, "year": 2020, "territory": "Hérault"}
+    summary = qs.summarize_inequality("single_parent_recipient_share", "qpv_status", interval="process", **asked)
+    gap = qs.compare("single_parent_recipient_share", reference="rest_of_commune", by=None, **asked).iloc[0]
+    assert summary.loc["d", "value"] == pytest.approx(gap["difference"])
+    assert summary.loc["r", "value"] == pytest.approx(gap["ratio"])
+    assert summary.loc["d", "lower"] < summary.loc["d", "value"] < summary.loc["d", "upper"]
+    assert set(summary["interval"].dropna()) == {"process"}
+
+
+def test_poverty_by_poverty_says_that_it_is_circular():
+    summary = qs.summarize_inequality("poverty_rate", geo_vintage=2015, year=2019, measures=["d"])
+    assert any("circulaire" in note for note in summary.attrs["notes"])
+
+
+def test_regions_have_no_rank_so_ranked_measures_are_refused_with_a_reason():
+    summary = qs.summarize_inequality("c2s_share", "region", geo_vintage=2015, year=2022)
+    assert np.isnan(summary.loc["sii", "value"])
+    assert "rank" in summary.loc["sii", "note"]
+    assert summary.loc["bgv", "value"] > 0
+
+
+def test_a_withheld_outside_is_an_error_that_says_why():
+    with pytest.raises(UnavailableLevelError, match="sous secret"):
+        qs.summarize_inequality("poverty_rate", "qpv_status", geo_vintage=2015, year=2021)
+
+
+def test_wrong_groups_are_answered():
+    with pytest.raises(UnknownNameError, match="Did you mean 'poverty_quintile'"):
+        qs.summarize_inequality("c2s_share", "poverty_quintiles", geo_vintage=2015, year=2022)

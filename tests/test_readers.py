@@ -1,0 +1,573 @@
+"""Readers against what the producers' files hold, and what they could hold one day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import producers as miniature
+import pytest
+import shapely
+from producers import bow_tie, flat, square
+
+from qpv_sante.catalogue import Note, Series, Source, Table, Vintage, catalogue
+from qpv_sante.download import RawFile
+from qpv_sante.errors import SchemaError
+from qpv_sante.readers import Tables, codes, get_reader, perimeters, wide
+from qpv_sante.readers.cells import find_column, parse_numbers, qualify, read_text_csv, read_text_sheet
+
+COMMA = Table(missing={"": "suppressed", "s": "suppressed", "nd": "unavailable", "so": "not_applicable"})
+POINT = Table(decimal=".", missing={"": "suppressed"})
+
+
+def cells(*texts: str, name: str = "TP6021") -> pd.Series:
+    """A column as readers see it: the index is the line of the file."""
+    return pd.Series(texts, index=pd.RangeIndex(2, 2 + len(texts), name="line"), name=name, dtype="str")
+
+
+def raw_file(folder: Path, key: str, content: bytes, name: str | None = None) -> RawFile:
+    path = folder / (name or miniature.EDITIONS[key][0])
+    path.write_bytes(content)
+    return RawFile(key, path, "https://example.fr/x", "0" * 64, len(content), None, None, "2026-01-01T00:00:00+00:00")
+
+
+def read(key: str, folder: Path, content: bytes | None = None) -> Tables:
+    """Read an edition of the miniature, or another content in its place."""
+    name, _, edition = key.partition("@")
+    source = catalogue().source(name)
+    raw = raw_file(folder, key, miniature.contents()[key] if content is None else content)
+    return get_reader(source.reader)(source, source.get_vintage(edition), raw)
+
+
+def edited(key: str, *changes: tuple[str, str]) -> bytes:
+    """The zip of an edition, its first member changed."""
+    members = miniature.members_of(miniature.contents()[key])
+    first = next(iter(members))
+    text = members[first].decode("utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return miniature.archive({**members, first: text.encode("utf-8")})
+
+
+def values_of(tables: Tables, indicator: str) -> dict[str, float]:
+    frame = tables.observations
+    assert frame is not None
+    rows = frame[(frame["indicator"] == indicator) & (frame["sex"] == "_T") & (frame["age"] == "_T")]
+    return rows.set_index("geo_code")["value"].to_dict()
+
+
+# --- numbers and markers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "value"),
+    [
+        ("1\u202f056", COMMA, 1056.0),
+        ("10\u00a0690", COMMA, 10690.0),
+        ("1 056,5", COMMA, 1056.5),
+        ("-12,3", COMMA, -12.3),
+        ("  2", COMMA, 2.0),
+        ("0", COMMA, 0.0),
+        ("0,00", COMMA, 0.0),
+        ("63.1", POINT, 63.1),
+        ("-9.4", POINT, -9.4),
+        ("1.2e3", POINT, 1200.0),
+    ],
+)
+def test_number(text: str, table: Table, value: float) -> None:
+    values, flags = parse_numbers(cells(text), table, where="file.csv")
+    assert (values.tolist(), flags.tolist()) == ([value], ["observed"])
+
+
+def test_markers_give_their_own_flags() -> None:
+    values, flags = parse_numbers(cells("", "s", "nd", " so ", "3"), COMMA, where="file.csv")
+    assert values.isna().tolist() == [True, True, True, True, False]
+    assert flags.tolist() == ["suppressed", "suppressed", "unavailable", "not_applicable", "observed"]
+
+
+def test_zero_is_not_missing() -> None:
+    values, flags = parse_numbers(cells("0", ""), COMMA, where="file.csv")
+    assert values.iloc[0] == 0
+    assert flags.tolist() == ["observed", "suppressed"]
+
+
+@pytest.mark.parametrize("text", ["x", "n.s.", "12.5", "1,2,3", "-", "1e3", "NaN", "nan", "inf", "12 %", "--5"])
+def test_unknown_marker_is_told_with_file_line_column_and_value(text: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        parse_numbers(cells("1", "2", text, "x2"), COMMA, where="source@2021, file.csv")
+    said = str(caught.value)
+    for expected in ("source@2021, file.csv", "TP6021", "line 4", repr(text), "2 such cells", "['', 'nd', 's', 'so']"):
+        assert expected in said
+
+
+def test_decimal_comma_where_a_point_is_declared_is_refused() -> None:
+    """1,5 read as 15 would be worse than an error."""
+    with pytest.raises(SchemaError, match=r"decimal mark '\.'"):
+        parse_numbers(cells("1,5"), POINT, where="file.csv")
+
+
+def test_no_marker_declared() -> None:
+    values, flags = parse_numbers(cells("1", "2"), Table(), where="file.csv")
+    assert values.tolist() == [1, 2]
+    assert flags.tolist() == ["observed", "observed"]
+    with pytest.raises(SchemaError, match=r"declared missing marker \[\]"):
+        parse_numbers(cells("1", ""), Table(), where="file.csv")
+
+
+# --- notes -------------------------------------------------------------------------------------------------------
+
+NOTE = Note(column=["NOTE"], codes={"0": "observed", "1": "unreliable", "5": "suppressed", "": "unavailable"})
+
+
+def test_note_qualifies_a_value_and_explains_a_missing_one() -> None:
+    values, flags = parse_numbers(cells("4", "4", "", "", "s"), COMMA, where="file.csv")
+    _, qualified = qualify(values, flags, cells("0", " 1 ", "5", "", "1"), NOTE, where="file.csv")
+    # the last one is missing whatever the note says of its quality
+    assert qualified.tolist() == ["observed", "unreliable", "suppressed", "unavailable", "suppressed"]
+
+
+def test_unknown_note_is_told() -> None:
+    values, flags = parse_numbers(cells("4", "5"), COMMA, where="file.csv")
+    with pytest.raises(
+        SchemaError, match=r"file\.csv: column NOTE, line 3: unknown note '7'; declared: \['', '0', '1', '5'\]"
+    ):
+        qualify(values, flags, cells("0", "7", name="NOTE"), NOTE, where="file.csv")
+
+
+def test_note_that_contradicts_the_value_is_told() -> None:
+    values, flags = parse_numbers(cells("4", "5"), COMMA, where="file.csv")
+    with pytest.raises(SchemaError, match=r"column TP6021, line 3: 5\.0 is published but NOTE = '5' says suppressed"):
+        qualify(values.rename("TP6021"), flags, cells("0", "5", name="NOTE"), NOTE, where="file.csv")
+
+
+# --- text tables -------------------------------------------------------------------------------------------------
+
+
+def test_text_stays_text() -> None:
+    """Leading zeros, 2A, and the letters NA (a commune code of Namibia is not our business) are not guessed."""
+    frame = read_text_csv(b"CODGEO;A\r\n01001;NA\r\n2A004;007\r\n", Table(), where="file.csv")
+    assert frame.to_numpy().tolist() == [["01001", "NA"], ["2A004", "007"]]
+    assert frame.index.tolist() == [2, 3]
+
+
+def test_empty_trailing_columns_go_and_a_filled_one_without_name_is_refused() -> None:
+    frame = read_text_csv(b"CODGEO;EVOL ;;;\r\n01001;1;;;\r\n", Table(), where="file.csv")
+    assert frame.columns.tolist() == ["CODGEO", "EVOL"]
+    with pytest.raises(SchemaError, match="1 columns hold values but have no name"):
+        read_text_csv(b"CODGEO;A;;\r\n01001;1;;\r\n01002;1;9;\r\n", Table(), where="file.csv")
+
+
+def test_blank_rows_are_counted_and_lines_keep_their_numbers() -> None:
+    content = b"CODGEO;A;B\r\n01001;1;2\r\n\r\n;;\r\n01002;3;x\r\n"
+    frame = read_text_csv(content, Table(), where="file.csv")
+    assert frame.attrs["blank rows"] == 2
+    assert frame.index.tolist() == [2, 5]
+    with pytest.raises(SchemaError, match="line 5: 'x'"):
+        parse_numbers(frame["B"], Table(), where="file.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"\r\n \r\n", "the file is empty"),
+        (b"CODGEO;A\r\n", "a header but no row"),
+        (b"CODGEO;A\r\n;\r\n\r\n", "a header but no row"),
+        (b"CODGEO,A\r\n01001,1\r\n", r"one column only with the separator ';'; first line: 'CODGEO,A'"),
+        (b"CODGEO;A\r\n01001;1\r\n01002;1;2\r\n", "not a table separated by ';'"),
+        (b"CODGEO;A\r\n01001;1;2\r\n01002;1;2\r\n", "more cells than the header"),
+        (b"CODGEO;A;B\r\n01001;1;2\r\n01002;1\r\n", "line 3 has fewer cells than the header"),
+        ("CODGEO;LIB\r\n01001;Devèze\r\n".encode("cp1252"), "expected encoding utf-8-sig, but byte 21"),
+    ],
+)
+def test_file_that_is_not_the_table(content: bytes, message: str) -> None:
+    with pytest.raises(SchemaError, match=f"source@2021, file.csv: .*{message}"):
+        read_text_csv(content, Table(), where="source@2021, file.csv")
+
+
+def test_columns_are_found_whatever_their_case() -> None:
+    frame = pd.DataFrame({"codgeo": ["x"], "disp_tp60_a19": ["1"], "Disp_Med": ["2"]})
+    assert find_column(frame, ["DISP_TP60_A19", "TP60_A19"], where="f") == "disp_tp60_a19"
+    with pytest.raises(
+        SchemaError, match=r"f: no column TP60 or TX60\. Columns of the file: codgeo, disp_tp60_a19, Disp_Med"
+    ):
+        find_column(frame, ["TP60", "TX60"], where="f")
+    with pytest.raises(SchemaError, match=r"several columns for \['DISP_MED', 'DISP_TP60_A19'\]"):
+        find_column(frame, ["DISP_MED", "DISP_TP60_A19"], where="f")
+
+
+# --- wide tables -------------------------------------------------------------------------------------------------
+
+
+def test_header_case_and_names_change_with_the_year(tmp_path: Path) -> None:
+    """Lower case and tp60 in 2016, capitals and DISP_TP60 in 2019: one indicator."""
+    assert values_of(read("insee_filosofi_qpv@2016", tmp_path), "poverty_rate")["QP034001"] == 61.0
+    assert values_of(read("insee_filosofi_qpv@2019", tmp_path), "poverty_rate")["QP034001"] == 60.8
+    assert values_of(read("insee_filosofi_qpv@2016", tmp_path), "median_standard_of_living")["QP034001"] == 10400
+    assert values_of(read("insee_filosofi_qpv@2019", tmp_path), "median_standard_of_living")["QP034001"] == 10610
+
+
+@pytest.mark.parametrize(
+    ("key", "read_rows", "totals"),
+    [
+        ("insee_filosofi_qpv@2016", 9, 1),  # Ensemble
+        ("insee_filosofi_qpv@2017", 9, 1),  # 00
+        ("insee_demo_qpv@2020", 9, 1),  # 00
+        ("insee_filosofi_qpv@2021", 7, 0),
+    ],
+)
+def test_total_rows_are_dropped_and_counted(key: str, read_rows: int, totals: int, tmp_path: Path) -> None:
+    tables = read(key, tmp_path)
+    counts = {name.rpartition(": ")[2]: number for name, number in tables.counts.items()}
+    assert counts == {"rows read": read_rows, "rows dropped (blank)": 0, "rows dropped (totals)": totals}
+    assert tables.observations is not None
+    assert tables.observations["geo_code"].nunique() == read_rows - totals
+    assert tables.observations["geo_code"].str.match("QP").all()
+
+
+def test_blank_rows_of_a_wide_file_are_counted(tmp_path: Path) -> None:
+    content = edited("cnaf_iris@2020", ("501290101;", ";" * 22 + "\r\n501290101;"))
+    counts = read("cnaf_iris@2020", tmp_path, content).counts
+    assert counts["data_CAF_2020_IRIS.csv: rows dropped (blank)"] == 1
+    assert counts["data_CAF_2020_IRIS.csv: rows read"] == 9
+
+
+def test_recoded_territory(tmp_path: Path) -> None:
+    """The producer writes 1 for metropolitan France."""
+    frame = read("insee_filosofi_structure@2019", tmp_path).observations
+    assert frame is not None
+    country = frame[frame["geo_level"] == "country"]
+    assert set(country["geo_code"]) == {"FM"}
+    assert country.set_index("indicator")["value"].to_dict() == {
+        "median_standard_of_living": 21930,
+        "decile_ratio": 3.4,
+        "social_benefit_income_share": 5.8,
+    }
+
+
+CHANGES = {
+    "renamed column": (
+        (";DISP_TP60_A19;", ";DISP_TXPAUV_A19;"),
+        "no column DISP_TP60_A19 or TP60_A19.*DISP_TXPAUV_A19",
+    ),
+    "two columns": ((";DISP_D1_A19;", ";TP60_A19;"), "several columns for"),
+    "renamed note": ((";DISP_NOTE_A19", ";QUALITE"), "no column DISP_NOTE_A19 or NOTE"),
+    "renamed code": (("CODGEO;", "QP;"), "no column CODGEO"),
+    "unknown marker": ((";48,4;", ";c;"), r"column DISP_TP60_A19, line 10: 'c'"),
+    "unknown note": ((";41,2;0", ";41,2;9"), "column DISP_NOTE_A19, line 6: unknown note '9'"),
+    "contradiction": ((";41,2;0", ";41,2;5"), r"line 6: .* is published but DISP_NOTE_A19 = '5' says suppressed"),
+    "duplicate code": (("QP034002;", "QP034001;"), r"1 codes appear twice, first QP034001 \(line 4\)"),
+    "lost zero": (("QP034001;", "QP34001;"), "1 code is not a qpv code .*'QP34001'.*Codes are text"),
+    "other zoning": (("QP034001;", "QN03401M;"), r"1 code is not a qpv code \(2015\): 'QN03401M'"),
+    "unknown total": (("Ensemble;", "Total;"), "1 code is not a qpv code .*'Total'"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_file_that_changed(change: str, tmp_path: Path) -> None:
+    replaced, message = CHANGES[change]
+    with pytest.raises(SchemaError, match=f"insee_filosofi_qpv@2019, data_filo19_qp_revdis.csv: .*{message}"):
+        read("insee_filosofi_qpv@2019", tmp_path, edited("insee_filosofi_qpv@2019", replaced))
+
+
+def test_wrong_encoding_of_a_member(tmp_path: Path) -> None:
+    members = miniature.members_of(miniature.contents()["insee_demo_qpv@2022"])
+    latin = members["DEMO_2022.csv"].decode("utf-8-sig").replace("\u202f", " ").replace("œ", "oe").encode("latin-1")
+    with pytest.raises(SchemaError, match=r"insee_demo_qpv@2022, DEMO_2022\.csv: expected encoding utf-8-sig"):
+        read("insee_demo_qpv@2022", tmp_path, miniature.archive({"DEMO_2022.csv": latin}))
+
+
+# --- shares ------------------------------------------------------------------------------------------------------
+
+
+def test_share_is_numerator_over_denominator(tmp_path: Path) -> None:
+    tables = read("insee_demo_qpv@2022", tmp_path)
+    shares = values_of(tables, "single_parent_recipient_share")
+    assert shares["QP034001"] == pytest.approx(100 * 1639 / 9103)
+    assert shares["QP034002"] == 20.0
+    assert tables.observations is not None
+    rows = tables.observations.query("indicator == 'single_parent_recipient_share'").set_index("geo_code")
+    assert rows.loc["QP034001", "denominator"] == 9103
+    assert rows.loc["QP059002", "flag"] == "suppressed"
+    assert set(rows["year"]) == {2020}  # the edition of 2022 counts recipients at the end of 2020
+
+
+def test_share_with_two_numerators(tmp_path: Path) -> None:
+    """Health cover of 2022: with and without contribution."""
+    assert values_of(read("insee_income_benefits_qpv@2022", tmp_path), "c2s_share")["QP034001"] == 35.0
+
+
+def test_numerator_above_denominator_is_refused(tmp_path: Path) -> None:
+    content = edited("insee_demo_qpv@2022", (";1\u202f000;;200;", ";1\u202f000;;1\u202f200;"))
+    with pytest.raises(SchemaError, match=r"single_parent_recipient_share, line 3: AM = 1200 is above A = 1000"):
+        read("insee_demo_qpv@2022", tmp_path, content)
+
+
+def test_zero_over_zero_is_not_applicable(tmp_path: Path) -> None:
+    """An IRIS without any recipient has no share; it has a count, which is zero."""
+    frame = read("cnaf_iris@2020", tmp_path).observations
+    assert frame is not None
+    rows = frame[frame["geo_code"] == "501290102"].set_index("indicator")
+    assert rows.loc["single_parent_recipient_share", "flag"] == "not_applicable"
+    assert np.isnan(rows.loc["single_parent_recipient_share", "value"])
+    assert rows.loc["benefit_recipients", ["value", "flag"]].tolist() == [0.0, "observed"]
+
+
+def test_withheld_numerator_withholds_the_share(tmp_path: Path) -> None:
+    content = edited("insee_demo_qpv@2022", (";1\u202f000;;200;", ";1\u202f000;;;"))
+    frame = read("insee_demo_qpv@2022", tmp_path, content).observations
+    assert frame is not None
+    row = frame.query("indicator == 'single_parent_recipient_share' and geo_code == 'QP034002'").iloc[0]
+    assert (row["flag"], row["denominator"]) == ("suppressed", 1000)
+
+
+# --- published uncertainty ---------------------------------------------------------------------------------------
+
+
+def test_uncertainty_becomes_bounds(tmp_path: Path) -> None:
+    frame = read("insee_filosofi_qpv@2021", tmp_path).observations
+    assert frame is not None
+    rows = frame[frame["indicator"] == "poverty_rate"].set_index("geo_code")
+    bounds = rows[["lower", "value", "upper", "interval", "flag"]]
+    assert bounds.loc["QP034001"].tolist() == [60, 62, 64, "rounding", "observed"]
+    assert bounds.loc["QP050001"].tolist() == [38, 40, 42, "rounding", "unreliable"]
+    for code in ("QP034002", "QP059002"):  # `so`, and a number printed as a comma alone
+        assert bounds.loc[code, ["lower", "value", "upper"]].isna().all()
+        assert bounds.loc[code, ["interval", "flag"]].tolist() == ["none", "suppressed"]
+    # another column of the same table has no uncertainty
+    assert set(frame.loc[frame["indicator"] == "decile_ratio", "interval"]) == {"none"}
+
+
+def test_uncertainty_is_found_in_lower_case_and_stays_in_range(tmp_path: Path) -> None:
+    header = ("DISP_INCERT_A21", "disp_incert_a21")
+    content = edited("insee_filosofi_qpv@2021", header, (";62;  2;", ";99;  2;"), (";57;  1;", ";1;  2;"))
+    frame = read("insee_filosofi_qpv@2021", tmp_path, content).observations
+    assert frame is not None
+    rows = frame[frame["indicator"] == "poverty_rate"].set_index("geo_code")
+    assert rows.loc["QP034001", ["lower", "upper"]].tolist() == [97, 100]
+    assert rows.loc["QP034003", ["lower", "upper"]].tolist() == [0, 3]
+
+
+# --- workbooks ---------------------------------------------------------------------------------------------------
+
+
+def test_missing_sheet_lists_those_that_exist(tmp_path: Path) -> None:
+    content = miniature.xls({"Régions": [["a"]], "Par quartier": [["b"]]})
+    with pytest.raises(SchemaError, match=r"no sheet 'Quartiers'; the workbook has \['Régions', 'Par quartier'\]"):
+        read("insee_census2010_qpv@2010", tmp_path, content)
+
+
+def test_workbook_that_is_not_one(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"demographie_2010_qpv.xls: not a readable workbook"):
+        read("insee_census2010_qpv@2010", tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+
+
+def test_sheet_without_rows(tmp_path: Path) -> None:
+    sheets = {"Quartiers": [["Titre"], ["NOM_QP", "qp"]]}
+    with pytest.raises(SchemaError, match="sheet 'Quartiers' has 2 rows, none after its header"):
+        read("insee_census2010_qpv@2010", tmp_path, miniature.xls(sheets))
+
+
+def test_sheet_cells_as_typed() -> None:
+    """Whole numbers have no decimal point, blank rows and columns without name go, rows keep their numbers."""
+    rows = [["Titre"], ["CODGEO", "A", ""], ["01001", 12.0, "note"], ["", "", ""], ["2A004", 3.5, ""]]
+    frame = read_text_sheet(miniature.xlsx({"S": rows}), Table(sheet="S", header_row=1), where="f.xlsx")
+    assert frame.columns.tolist() == ["CODGEO", "A"]
+    assert frame.to_numpy().tolist() == [["01001", "12"], ["2A004", "3.5"]]
+    assert frame.index.tolist() == [3, 5]
+    assert frame.attrs["blank rows"] == 1
+
+
+def test_census_workbook(tmp_path: Path) -> None:
+    shares = values_of(read("insee_census2010_qpv@2010", tmp_path), "single_parent_household_share")
+    assert shares["QP034001"] == 19.3
+    assert shares["QP034002"] == 20.0
+    assert np.isnan(shares["QP059002"])
+
+
+# --- code tables -------------------------------------------------------------------------------------------------
+
+
+def test_codes_keep_their_zeros(tmp_path: Path) -> None:
+    table = read("insee_region_names@2021", tmp_path).codes["commune_regions"]
+    assert table.set_index("code").loc["97411"].tolist() == ["04", "La Réunion", "153001"]
+    frame = read("insee_iris@2021", tmp_path).codes["iris"].set_index("code")
+    assert frame.loc["751134901", "urban_unit"] == "00851"
+
+
+def test_blank_code_is_refused(tmp_path: Path) -> None:
+    content = miniature.contents()["insee_cog@2024"].replace(b"COM,34032,", b"COM,,")
+    with pytest.raises(SchemaError, match=r"insee_cog@2024, v_commune_2024.csv: 1 rows have no code, first at line 3"):
+        read("insee_cog@2024", tmp_path, content)
+
+
+def test_code_table_with_shifted_columns_is_refused(tmp_path: Path) -> None:
+    """One more cell in each row would put every code one column away."""
+    lines = miniature.contents()["insee_cog@2024"].decode().splitlines()
+    content = "\n".join([lines[0], *(f"0,{line}" for line in lines[1:])]).encode()
+    with pytest.raises(SchemaError, match="more cells than the header"):
+        read("insee_cog@2024", tmp_path, content)
+
+
+def test_renamed_column_of_a_code_table(tmp_path: Path) -> None:
+    content = miniature.contents()["insee_cog@2024"].replace(b"COMPARENT", b"PARENT")
+    with pytest.raises(SchemaError, match="no column COMPARENT"):
+        read("insee_cog@2024", tmp_path, content)
+
+
+# --- outlines ----------------------------------------------------------------------------------------------------
+
+QPV = Table(geo_level="qpv", geo_vintage=2015, crs=2154)
+
+
+def outlines(rows: dict[str, shapely.Geometry | None], crs: int = 2154) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame({"geo_code": list(rows)}, geometry=list(rows.values()), crs=crs)
+
+
+def area(zone: gpd.GeoDataFrame, code: str) -> float:
+    return zone.to_crs(2154).set_index("geo_code").geometry[code].area
+
+
+def test_invalid_outline_is_repaired_with_its_area_and_counted() -> None:
+    crossed = bow_tie(706_500, 7_059_500, 500)
+    rows = {"QP059002": square(700_000, 7_059_500, 500), "QP059001": crossed}
+    zone, counts = perimeters.check_outlines(outlines(rows), QPV, where="f")
+    assert counts == {"rows read": 2, "outlines repaired": 1, "outlines without area": 0}
+    assert zone["geo_code"].tolist() == ["QP059001", "QP059002"]
+    assert zone.crs.to_epsg() == 4326
+    assert zone.geometry.is_valid.all()
+    assert set(zone.geom_type) == {"MultiPolygon"}
+    # two triangles of 62,500 m2 each: `buffer(0)` would give another outline, in silence
+    assert area(zone, "QP059001") == pytest.approx(125_000, rel=1e-5)
+    assert crossed.buffer(0).area < 100_000
+    assert area(zone, "QP059002") == pytest.approx(250_000, rel=1e-5)
+
+
+def test_lines_and_points_left_by_the_repair_go() -> None:
+    """A spike becomes a line: it has no area and would break unions."""
+    spiked = shapely.Polygon([(0, 0), (500, 0), (500, 500), (250, 500), (250, 900), (250, 500), (0, 500)])
+    moved = shapely.transform(spiked, lambda xy: xy + np.array([700_000, 6_250_000]))
+    zone, counts = perimeters.check_outlines(outlines({"QP034001": moved}), QPV, where="f")
+    assert counts["outlines repaired"] == 1
+    assert zone.geom_type.tolist() == ["MultiPolygon"]
+    assert area(zone, "QP034001") == pytest.approx(250_000, rel=1e-5)
+
+
+@pytest.mark.parametrize("empty", [flat(700_000, 6_250_000), shapely.Polygon(), None])
+def test_outline_without_area_is_missing_and_counted(empty: shapely.Geometry | None) -> None:
+    """The neighbourhood stays in the list, without an outline."""
+    rows = {"QP034001": square(700_000, 6_250_000, 500), "QP034002": empty}
+    zone, counts = perimeters.check_outlines(outlines(rows), QPV, where="f")
+    assert counts["outlines without area"] == 1
+    assert zone["geo_code"].tolist() == ["QP034001", "QP034002"]
+    assert zone.geometry.isna().tolist() == [False, True]
+
+
+def test_good_outlines_are_not_touched() -> None:
+    before = square(700_000, 6_250_000, 500)
+    zone, counts = perimeters.check_outlines(outlines({"QP034001": before}), QPV, where="f")
+    assert counts == {"rows read": 1, "outlines repaired": 0, "outlines without area": 0}
+    (after,) = zone.to_crs(2154).geometry
+    assert after.symmetric_difference(before).area < 0.01
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (outlines({"QP034001": square(3, 43, 0.01)}, crs=4326), "expected EPSG:2154, got EPSG:4326"),
+        (outlines({"QP034001": square(3, 43, 1)}).set_crs(None, allow_override=True), "expected EPSG:2154, got None"),
+        (outlines({"QN03401M": square(7e5, 6e6, 500)}), r"1 code is not a qpv code \(2015\): 'QN03401M'"),
+        (outlines({"34001": square(7e5, 6e6, 500)}), ".*'34001'"),
+        (outlines({"": square(7e5, 6e6, 500)}), "1 code is not a qpv code"),
+        (outlines({}), "the layer is empty"),
+    ],
+)
+def test_layer_that_is_not_the_layer(frame: gpd.GeoDataFrame, message: str) -> None:
+    with pytest.raises(SchemaError, match=f"source@2024, f.shp: {message}"):
+        perimeters.check_outlines(frame, QPV, where="source@2024, f.shp")
+
+
+def test_duplicate_outline_is_refused() -> None:
+    frame = pd.concat([outlines({"QP034001": square(7e5, 6e6, 500)})] * 2, ignore_index=True)
+    with pytest.raises(SchemaError, match="1 codes appear twice, first QP034001"):
+        perimeters.check_outlines(frame, QPV, where="f")
+
+
+def test_shapefile_in_latin_1(tmp_path: Path) -> None:
+    tables = read("anct_qpv2015@2018-01", tmp_path)
+    zone = tables.zones["qpv_2015"].set_index("geo_code")
+    assert zone.loc["QP034003", "name"] == "Devèze"
+    assert zone.loc["QP075001", "commune_names"] == "Paris 13ème arrondissement"
+    assert tables.counts["qpv_2015: outlines repaired"] == 1
+    x, y = zone.geometry["QP034001"].centroid.coords[0]
+    assert (x, y) == pytest.approx((3.262, 43.336), abs=0.01)  # Béziers
+
+
+def test_geojson_without_the_declared_attribute(tmp_path: Path) -> None:
+    content = edited("anct_qpv2024@2026-01", ('"siren_epci"', '"epci"'))
+    with pytest.raises(SchemaError, match=r"no column siren_epci.*Columns of the file: code_qp"):
+        read("anct_qpv2024@2026-01", tmp_path, content)
+
+
+def test_layer_that_cannot_be_read(tmp_path: Path) -> None:
+    members = miniature.members_of(miniature.contents()["anct_qpv2015@2018-01"])
+    del members["QP_METROPOLE_LB93.shx"], members["QP_METROPOLE_LB93.dbf"]
+    members["QP_METROPOLE_LB93.shp"] = b"not a shapefile"
+    with pytest.raises(SchemaError, match=r"QP_METROPOLE_LB93.shp: not a readable layer of outlines"):
+        read("anct_qpv2015@2018-01", tmp_path, miniature.archive(members))
+
+
+# --- catalogue against reader ------------------------------------------------------------------------------------
+
+
+def minimal(**table: object) -> tuple[Source, Vintage]:
+    vintage = Vintage(id="2021", year=2021, url="https://example.fr/x.csv")
+    source = Source(
+        id="example",
+        title="Exemple",
+        producer="Insee",
+        licence="Licence Ouverte 2.0",
+        landing_page="https://example.fr",
+        reader="wide_csv",
+        file="csv",
+        tables=[Table(**table)],  # type: ignore[arg-type]
+        vintage=[vintage],
+    )
+    return source, vintage
+
+
+def test_table_without_level_is_told(tmp_path: Path) -> None:
+    source, vintage = minimal()
+    raw = raw_file(tmp_path, "example@2021", b"CODGEO;A\r\n01001;1\r\n", "x.csv")
+    with pytest.raises(SchemaError, match=r"example@2021, x\.csv: the catalogue gives no geo_level"):
+        wide.read_csv(source, vintage, raw)
+
+
+def test_table_that_carries_nothing_is_told() -> None:
+    source, vintage = minimal(geo_level="commune", geo_vintage=2024)
+    frame = read_text_csv(b"CODGEO;A\r\n01001;1\r\n", source.tables[0], where="f")
+    with pytest.raises(SchemaError, match="no indicator of the catalogue"):
+        wide.melt(frame, source, vintage, source.tables[0], [], where="f")
+
+
+def test_classes_are_rows() -> None:
+    source, vintage = minimal(geo_level="commune", geo_vintage=2024)
+    frame = read_text_csv(b"CODGEO;ABC_F;ABC_H\r\n01001;1;2\r\n", source.tables[0], where="f")
+    seekers = catalogue().indicator("job_seekers")
+    series = [
+        (seekers, Series(source="example", column=[f"ABC_{end}"], sex=sex)) for end, sex in (("F", "F"), ("H", "M"))
+    ]
+    long = wide.melt(frame, source, vintage, source.tables[0], series, where="f")
+    assert long.set_index("sex")["value"].to_dict() == {"F": 1, "M": 2}
+    assert long["source"].tolist() == ["example@2021"] * 2
+
+
+def test_codes_of_a_workbook_in_a_zip(tmp_path: Path) -> None:
+    source = catalogue().source("insee_epci")
+    raw = raw_file(tmp_path, "insee_epci@2022", miniature.contents()["insee_epci@2022"])
+    tables = codes.read_workbook(source, source.vintage[0], raw)
+    assert tables.codes["commune_epci"].set_index("code").loc["34032", "epci_name"] == "CA de Béziers-Méditerranée"
+    assert tables.counts == {"commune_epci: rows read": 7, "commune_epci: rows dropped (blank)": 0}
