@@ -11,7 +11,7 @@ install = $(PYTHON) -m venv $(VENV) && \
 	then VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[$(1)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; fi
 
-.PHONY: help demo test check bench lab notebooks snapshot constraints clean
+.PHONY: help demo test test-oldest check bench lab notebooks snapshot constraints clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -30,6 +30,11 @@ demo: $(VENV)/.run ## set up, then run the main job offline into output/
 
 test: $(VENV)/.dev ## set up, then run the tests
 	@$(BIN)/python -m pytest -q -n 2
+
+test-oldest: ## pass the tests on the lowest versions that pyproject.toml admits, in .venv-oldest
+	@$(PYTHON) -m venv .venv-oldest && .venv-oldest/bin/python -m pip install --quiet uv
+	@VIRTUAL_ENV=$(CURDIR)/.venv-oldest .venv-oldest/bin/uv pip install --quiet --resolution lowest-direct -e '.[test,notebooks]'
+	@.venv-oldest/bin/python -m pytest -q -n 2
 
 check: $(VENV)/.dev ## formatting, lint and types
 	@$(BIN)/ruff format --check .
@@ -54,4 +59,4 @@ constraints: $(VENV)/.dev ## pin every dependency, without addresses
 	@$(BIN)/uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o constraints.txt
 
 clean: ## remove what the targets made, not the data
-	rm -rf $(VENV) output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest output .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from measure import row
 from measure import run as measure
 
 _SETUP = """
@@ -23,13 +24,15 @@ _CASES = {
 
 
 def run() -> list[dict[str, object]]:
-    rows = []
-    for name, (code, aim) in _CASES.items():
-        result = measure(code, setup=_SETUP)
-        rows.append({"measure": name, "seconds": round(result["seconds"], 3), "MB": round(result["megabytes"]), "aim": aim})
-    ranked = measure(
+    results = measure(*(code for code, _ in _CASES.values()), setup=_SETUP)
+    rows = [row(name, result, aim=aim) for (name, (_, aim)), result in zip(_CASES.items(), results, strict=True)]
+    [ranked] = measure(
         'qs.rank("poverty_rate", geo_vintage=2024, year=2021)',
-        setup='import logging; logging.disable(); import qpv_sante as qs; qs.rank("c2s_share", geo_vintage=2015, year=2022)',
+        setup="""
+            import logging; logging.disable()
+            import qpv_sante as qs
+            qs.rank("c2s_share", geo_vintage=2015, year=2022)
+        """,
     )
-    rows.append({"measure": "rank, 1,362 QPV, 1,000 draws", "seconds": round(ranked["seconds"], 3), "aim": "under 1 s"})
+    rows.append(row("rank, 1,362 QPV, 1,000 draws", ranked, aim="under 1 s"))
     return rows

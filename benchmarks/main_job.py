@@ -41,15 +41,8 @@ for path in sorted(Path(RAW).rglob("*")):
 
 
 def run() -> list[dict[str, object]]:
-    rows = [
-        row(
-            "import qpv_sante",
-            measure("import qpv_sante", repeat=7),
-            measure("import geopandas", repeat=7),
-            "import geopandas",
-            "time < 1.2",
-        )
-    ]
+    ours, bare = measure("import qpv_sante", "import geopandas", repeat=9)
+    rows = [row("import qpv_sante", ours, bare, "import geopandas", "time < 1.2")]
     setup = """
         import pandas as pd, qpv_sante as qs
         from qpv_sante import store
@@ -58,21 +51,18 @@ def run() -> list[dict[str, object]]:
         columns = list(qs.load_observations("poverty_rate", **asked).columns)
         pd.read_parquet(path, columns=columns)
     """
-    rows.append(
-        row(
-            "load_observations, 50 times",
-            measure('for _ in range(50): qs.load_observations("poverty_rate", **asked)', setup=setup),
-            measure("for _ in range(50): pd.read_parquet(path, columns=columns)", setup=setup),
-            "pandas.read_parquet of the same columns",
-            "time < 1.5",
-        )
+    ours, bare = measure(
+        'for _ in range(50): qs.load_observations("poverty_rate", **asked)',
+        "for _ in range(50): pd.read_parquet(path, columns=columns)",
+        setup=setup,
     )
+    rows.append(row("load_observations, 50 times", ours, bare, "pandas.read_parquet, same columns", "time < 1.5"))
     with tempfile.TemporaryDirectory() as folder:
         rows += _build(Path(folder))
-        started = measure(
+        [job] = measure(
             f"list(run(Path({folder!r}) / 'output'))", setup="from pathlib import Path; from qpv_sante.demo import run"
         )
-    rows.append({"measure": "main job (demo)", "seconds": round(started["seconds"], 2), "aim": "under 10 s"})
+    rows.append(row("main job (demo)", job, aim="under 10 s"))
     return rows
 
 
@@ -90,6 +80,8 @@ def _build(folder: Path) -> list[dict[str, object]]:
         )
     finally:
         server.terminate()
-    ours = measure("build(offline=True)", setup="from qpv_sante.pipeline import build", env=env)
-    bare = measure(_BARE_READ, setup=f"RAW = {str(folder / 'data' / 'raw')!r}")
+    raw = f"RAW = {str(folder / 'data' / 'raw')!r}"
+    ours, bare = measure(
+        "build(offline=True)", _BARE_READ, setup=["from qpv_sante.pipeline import build", raw], env=env
+    )
     return [row("build from a warm data/raw", ours, bare, "bare pandas and pyogrio", "time < 2, MB < 1000")]

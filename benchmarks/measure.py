@@ -1,4 +1,4 @@
-"""Time and peak memory of a piece of code, each in a process of its own."""
+"""Time and peak memory of pieces of code, each run in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 _WRAPPER = """
@@ -18,35 +19,55 @@ print(json.dumps({{"seconds": elapsed, "megabytes": resource.getrusage(resource.
 """
 
 
-def run(code: str, *, setup: str = "", repeat: int = 3, env: dict[str, str] | None = None) -> dict[str, float]:
-    """Best time and its peak memory over `repeat` processes; the set-up is not timed.
+def run(
+    *codes: str, setup: str | list[str] = "", repeat: int = 3, env: dict[str, str] | None = None
+) -> list[dict[str, float]]:
+    """Best time and its peak memory of each piece of code, taken in turns so that a busy moment hits all of them.
 
     Returns
     -------
-    dict
-        `seconds` and `megabytes` (of the whole process, set-up included).
+    list of dict
+        `seconds` (set-up left out) and `megabytes` (of the whole process), in the order of `codes`.
     """
-    program = _WRAPPER.format(setup=textwrap.dedent(setup), code=textwrap.dedent(code))
-    results = []
-    for _ in range(repeat):
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **(env or {})}
-        )
-        if done.returncode:
-            raise RuntimeError(f"benchmark failed:\n{program}\n{done.stderr}")
-        results.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    return min(results, key=lambda result: result["seconds"])
+    setups = [setup] * len(codes) if isinstance(setup, str) else setup
+    programs = [
+        _WRAPPER.format(setup=textwrap.dedent(before), code=textwrap.dedent(code))
+        for before, code in zip(setups, codes, strict=True)
+    ]
+    results: list[list[dict[str, float]]] = [[] for _ in codes]
+    # bytecode is kept between the runs, as it is for whoever uses the package twice
+    with tempfile.TemporaryDirectory() as bytecode:
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        for turn in range(repeat + 1):
+            for program, kept in zip(programs, results, strict=True):
+                done = subprocess.run(
+                    [sys.executable, "-c", program],
+                    capture_output=True,
+                    text=True,
+                    env={**inherited, "PYTHONPYCACHEPREFIX": bytecode, **(env or {})},
+                )
+                if done.returncode:
+                    raise RuntimeError(f"benchmark failed:\n{program}\n{done.stderr}")
+                if turn:  # the first turn writes the bytecode
+                    kept.append(json.loads(done.stdout.strip().splitlines()[-1]))
+    return [min(kept, key=lambda result: result["seconds"]) for kept in results]
 
 
-def row(name: str, ours: dict[str, float], reference: dict[str, float], against: str, aim: str) -> dict[str, object]:
-    """A line of the table of results: ratios of time and memory to the reference of the same run."""
-    return {
+def row(
+    name: str, ours: dict[str, float], reference: dict[str, float] | None = None, against: str = "", aim: str = ""
+) -> dict[str, object]:
+    """A line of the table of results, with ratios of time and memory to a reference of the same run."""
+    line: dict[str, object] = {
         "measure": name,
-        "against": against,
         "seconds": round(ours["seconds"], 3),
-        "reference s": round(reference["seconds"], 3),
-        "time ratio": round(ours["seconds"] / reference["seconds"], 2),
         "MB": round(ours["megabytes"]),
-        "memory ratio": round(ours["megabytes"] / reference["megabytes"], 2),
         "aim": aim,
     }
+    if reference:
+        line |= {
+            "against": against,
+            "reference s": round(reference["seconds"], 3),
+            "time ratio": round(ours["seconds"] / reference["seconds"], 2),
+            "memory ratio": round(ours["megabytes"] / reference["megabytes"], 2),
+        }
+    return line

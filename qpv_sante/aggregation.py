@@ -48,9 +48,7 @@ def with_bounds(frame: pd.DataFrame, rounding: float | None, limits: list[float]
     return frame.assign(lower=lower, upper=upper, interval=interval)
 
 
-def pool(
-    frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, float] | None = None
-) -> pd.DataFrame:
+def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, float] | None = None) -> pd.DataFrame:
     """Pooled value of each group, its bounds, and what it rests on.
 
     Parameters
@@ -58,7 +56,8 @@ def pool(
     frame : DataFrame
         One row a unit: the column `by`, `value` (missing if not published), `lower`, `upper`,
         `interval`, `flag` and, for rates, `weight` (persons, households; the denominator or its
-        declared fallback); for counts `weight` may give the inhabitants. A unit of unknown weight counts in `n_total` and not in `coverage`.
+        declared fallback); for counts `weight` may give the inhabitants. A unit of unknown weight
+        counts in `n_total` and not in `coverage`.
     by : str
         Column of the groups.
     kind : str
@@ -73,7 +72,8 @@ def pool(
         Index: the groups. `value`; `lower` and `upper`: the pooled value if every unit were at its
         own bound and the units without a value at the lowest, then at the highest, of the observed
         distribution (interval `secrecy`), or rounding alone (`rounding`) when all units have a value;
-        missing for a group without any value; `n_used`, `n_total` units; `coverage`: share of the weight (of units, for counts)
+        missing for a group without any value; `n_used`, `n_total` units; `coverage`: share of the weight (of units,
+        for counts)
         that has a value; `weight_used`; `unreliable`: units so flagged.
 
     Notes
@@ -171,8 +171,8 @@ def difference_bounds(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         `difference` (a - b), `ratio` (a / b) and their `_lower` and `_upper`: interval arithmetic,
         the widest that the two bounds allow. Where both intervals express chance (`sampling`,
         `process`), those of the difference are combined by MOVER (squares of the distances to the
-        limits; Zou and Donner 2008) and those of the ratio in the same way on the log scale. A ratio to zero or to bounds
-        that hold zero is missing.
+        limits; Zou and Donner 2008) and those of the ratio in the same way on the log scale. A ratio to zero or
+        to bounds that hold zero is missing.
 
     Examples
     --------

@@ -17,16 +17,16 @@ from typing import Literal
 import msgspec
 
 from qpv_sante.errors import CatalogueError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.forms import LongForm, SheetForm, Text, long_form_problems
 
 Kind = Literal["count", "rate", "median", "standardised_rate", "score"]
-Text = dict[Literal["fr", "en"], str]
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of the catalogue's records: frozen, and strict about keys."""
 
 
-class Note(_Record):
+class Note(_Record, frozen=True):
     """A producer's column that qualifies other columns (`NOTE_CNAF`, `DISP_NOTE_A19`)."""
 
     column: list[str]
@@ -34,7 +34,7 @@ class Note(_Record):
     optional: bool = False
 
 
-class Table(_Record):
+class Table(_Record, frozen=True):
     """How one table of a source's file is written.
 
     `{year}` and `{yy}` in names stand for the vintage's year in four and two digits.
@@ -60,7 +60,7 @@ class Table(_Record):
     crs: int | None = None
 
 
-class Vintage(_Record):
+class Vintage(_Record, frozen=True):
     """One edition of a source: its address and what differs from the source's common form."""
 
     id: str
@@ -73,7 +73,7 @@ class Vintage(_Record):
     caveat: Text = {}
 
 
-class Source(_Record):
+class Source(_Record, frozen=True):
     """A producer's publication, in one or several editions of the same form."""
 
     id: str
@@ -89,6 +89,11 @@ class Source(_Record):
     allowed_hosts: list[str] = []
     max_bytes: int = 200_000_000
     caveat: Text = {}
+    # an analyst's own file (`import_observations`), never downloaded; and the notice that must follow its figures
+    imported: bool = False
+    restriction: str = ""
+    long: LongForm | None = None
+    sheets: SheetForm | None = None
 
     def key(self, vintage: Vintage | str) -> str:
         """Name of one edition in the table: `insee_filosofi_qpv@2021`."""
@@ -118,10 +123,16 @@ class Source(_Record):
         return [msgspec.structs.replace(table, **changed) for table in self.tables]
 
 
-class Series(_Record):
-    """Where an indicator is found: one source, one column, or the ratio of two."""
+class Series(_Record, frozen=True):
+    """Where an indicator is found: one source, one column, or the ratio of two.
+
+    In a file with one row a cell, `rows` selects the rows by their cells (`{ top = "TPS_ADR_EXC" }`).
+    In a workbook of answers, `sheet` names the question, and numerator and denominator are answers.
+    """
 
     source: str
+    rows: dict[str, str] = {}
+    sheet: str | None = None
     column: list[str] = []
     numerator: list[str] = []
     denominator: list[str] = []
@@ -136,7 +147,7 @@ class Series(_Record):
     year_meaning: Literal["reference", "edition"] = "reference"
 
 
-class Indicator(_Record):
+class Indicator(_Record, frozen=True):
     """What is measured: definition, population, unit and the series that carry it."""
 
     id: str
@@ -152,17 +163,19 @@ class Indicator(_Record):
     range: list[float] | None = None
     weight: str | None = None
     decimals: int = 1
-    caveats: dict[Literal["fr", "en"], list[str]] = {}
+    caveats: dict[str, list[str]] = {}
     selects_qpv: bool = False
+    estimable: bool = False
     incomparable_years: list[list[int]] = []
 
 
-class Catalogue(_Record):
+class Catalogue(_Record, frozen=True):
     """All sources and indicators, cross-checked."""
 
     sources: dict[str, Source]
     indicators: dict[str, Indicator]
     themes: dict[str, Text]
+    categories: dict[str, Text] = {}
 
     def source(self, source_id: str) -> Source:
         """The source called `source_id`, or that of an edition's key.
@@ -214,6 +227,7 @@ class Catalogue(_Record):
             if not series.vintages or vintage.id in series.vintages
             for table in source.tables_of(vintage)
             if not series.geo_levels or table.geo_level in series.geo_levels
+            if series.sheet is None or table.sheet == series.sheet
         ]
 
     def series_in(self, source_id: str, vintage_id: str) -> list[tuple[Indicator, Series]]:
@@ -247,6 +261,13 @@ class Catalogue(_Record):
         asked = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
         wanted = {name: value for name, value in asked.items() if value is not None}
         if not any(all(record[name] == value for name, value in wanted.items()) for record in records):
+            if geo_level == "qpv" and self.indicator(indicator_id).estimable:
+                levels = " and ".join(dict.fromkeys(str(record["geo_level"]) for record in records))
+                raise UnavailableLevelError(
+                    f"{indicator_id} is not published per QPV. It is published for {levels}: "
+                    f"{describe_coverage(records)}. qs.estimate({indicator_id!r}, ...) gives a model-based value, "
+                    "which is not a measure."
+                )
             given = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
             raise UnavailableLevelError(
                 f"{indicator_id} is not published for {given}. Published: {describe_coverage(records)}."
@@ -274,7 +295,7 @@ def load_catalogue(path: Path) -> Catalogue:
     Parameters
     ----------
     path : Path
-        A TOML file with tables `theme`, `source` and `indicator`.
+        A TOML file with tables `theme`, `category`, `source` and `indicator`.
 
     Returns
     -------
@@ -290,11 +311,13 @@ def load_catalogue(path: Path) -> Catalogue:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogueError(f"{path.name} is not valid TOML: {error}") from error
-    unknown = set(document) - {"theme", "source", "indicator"}
+    unknown = set(document) - {"theme", "category", "source", "indicator"}
     if unknown:
-        raise CatalogueError(f"{path.name}: unknown tables {sorted(unknown)}; expected theme, source, indicator.")
+        expected = "theme, category, source, indicator"
+        raise CatalogueError(f"{path.name}: unknown tables {sorted(unknown)}; expected {expected}.")
     named = {
         "themes": document.get("theme", {}),
+        "categories": document.get("category", {}),
         "sources": {name: {"id": name, **record} for name, record in document.get("source", {}).items()},
         "indicators": {name: {"id": name, **record} for name, record in document.get("indicator", {}).items()},
     }
@@ -302,13 +325,14 @@ def load_catalogue(path: Path) -> Catalogue:
         catalogue = msgspec.convert(named, Catalogue)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{path.name}: {error}") from error
-    problems = _problems(catalogue)
+    problems = catalogue_problems(catalogue)
+    problems += [f"source.{s.id}: imported sources are not declared here" for s in catalogue.sources.values() if s.imported]
     if problems:
         raise CatalogueError(f"{path.name}: " + "; ".join(problems))
     return catalogue
 
 
-def _problems(catalogue: Catalogue) -> list[str]:
+def catalogue_problems(catalogue: Catalogue) -> list[str]:
     """References to nothing and contradictions, one sentence each."""
     from qpv_sante.geography import LEVELS
     from qpv_sante.observations import FLAGS, MISSING_FLAGS
@@ -318,8 +342,11 @@ def _problems(catalogue: Catalogue) -> list[str]:
         where = f"source.{source.id}"
         ids = [vintage.id for vintage in source.vintage]
         found += [f"{where}: edition {name!r} declared twice" for name in {i for i in ids if ids.count(i) > 1}]
+        if source.long:
+            levels = [str(table.geo_level) for table in source.tables]
+            found += [f"{where}: {p}" for p in long_form_problems(source.long, catalogue.categories, levels)]
         for vintage in source.vintage:
-            if not vintage.url and not (vintage.landing_page and vintage.link_pattern):
+            if not source.imported and not vintage.url and not (vintage.landing_page and vintage.link_pattern):
                 found.append(f"{where}@{vintage.id}: give url, or landing_page with link_pattern")
             if vintage.link_pattern:
                 try:
@@ -340,6 +367,9 @@ def _problems(catalogue: Catalogue) -> list[str]:
         where = f"indicator.{indicator.id}"
         if indicator.theme not in catalogue.themes:
             found.append(f"{where}: unknown theme {indicator.theme!r}")
+        texts = (indicator.label, indicator.short, indicator.unit, indicator.definition, indicator.population)
+        if any(set(text) != {"fr", "en"} for text in texts) or set(indicator.caveats) - {"fr", "en"}:
+            found.append(f"{where}: texts are given in fr and en, no other language and none missing")
         if indicator.weight and indicator.weight not in catalogue.indicators:
             found.append(f"{where}: unknown weight {indicator.weight!r}")
         if indicator.kind == "rate" and not indicator.range:
@@ -357,12 +387,41 @@ def _problems(catalogue: Catalogue) -> list[str]:
                 for name in [*series.vintages, *series.years]
                 if name not in ids
             ]
+            if series.sheet and series.sheet not in [table.sheet for table in source.tables]:
+                found.append(f"{where}, {series.source}: no table for the sheet {series.sheet!r}")
             if series.note and any(series.note not in table.notes for table in source.tables):
                 found.append(f"{where}, {series.source}: unknown note {series.note!r}")
     return found
 
 
 @lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
-    """The package's catalogue, read once."""
+def core_catalogue() -> Catalogue:
+    """The package's own catalogue, read once: what is downloaded, built and embedded in the snapshot."""
     return load_catalogue(Path(str(files("qpv_sante") / "catalogue.toml")))
+
+
+def catalogue() -> Catalogue:
+    """The package's catalogue and what was imported into the data folder in use.
+
+    Read again when an import is added, replaced or removed. What downloads or publishes iterates over
+    `core_catalogue`: imported sources have no address, and may be restricted.
+    """
+    from qpv_sante.imports.records import record_stamps
+
+    stamps = record_stamps()
+    return _with_imports(stamps) if stamps else core_catalogue()
+
+
+@lru_cache(maxsize=4)
+def _with_imports(stamps: tuple[tuple[Path, int, int], ...]) -> Catalogue:
+    from qpv_sante.imports.records import with_records
+
+    return with_records(core_catalogue(), [path for path, _, _ in stamps])
+
+
+def _forget() -> None:
+    core_catalogue.cache_clear()
+    _with_imports.cache_clear()
+
+
+catalogue.cache_clear = _forget  # type: ignore[attr-defined]

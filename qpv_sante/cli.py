@@ -98,8 +98,10 @@ def compare(
 ) -> None:
     """Compare les QPV à une référence nommée, territoire par territoire."""
     from qpv_sante import comparison, listing
-    from qpv_sante.export import write_table
+    from qpv_sante.export import TABLE_SUFFIXES, check_suffix, write_table
 
+    if output:  # told before the work, not after
+        check_suffix(output, TABLE_SUFFIXES)
     table = comparison.compare(
         indicator,
         geo_vintage=geo_vintage,
@@ -112,7 +114,17 @@ def compare(
     if output:
         typer.echo(f"Écrit : {write_table(table, output)}")
     else:
-        shown = ["territory", "qpv_value", "reference_value", "difference", "ratio", "n_used", "n_total", "flag", "note"]
+        shown = [
+            "territory",
+            "qpv_value",
+            "reference_value",
+            "difference",
+            "ratio",
+            "n_used",
+            "n_total",
+            "flag",
+            "note",
+        ]
         _print(table[shown])
     typer.echo(f"\n{listing.cite(table)}")
 
@@ -128,7 +140,10 @@ def map_command(
 ) -> None:
     """Dessine la carte d'un indicateur par QPV."""
     from qpv_sante import maps
+    from qpv_sante.export import check_suffix
+    from qpv_sante.figures import FIGURE_SUFFIXES
 
+    check_suffix(output, FIGURE_SUFFIXES)
     axes = maps.plot_map(indicator, geo_vintage=geo_vintage, year=year, territory=territory, lang=lang)
     typer.echo(f"Écrit : {_save(axes, output)}")
 
@@ -141,8 +156,10 @@ def report(
     lang: Language = "fr",
 ) -> None:
     """Écrit le rapport d'un territoire : comparaisons, carte, sources."""
+    from qpv_sante.export import check_suffix
     from qpv_sante.report import report as make_report
 
+    check_suffix(output, (".html",))
     typer.echo(f"Écrit : {make_report(territory, geo_vintage=geo_vintage, lang=lang).save(output)}")
 
 
@@ -177,7 +194,9 @@ def _print(table: object) -> None:
         numeric = pd.api.types.is_numeric_dtype(table[name])
         shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in table.itertuples(index=False):
-        shown.add_row(*("–" if pd.isna(cell) else f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
+        shown.add_row(
+            *("–" if pd.isna(cell) else f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row)
+        )
     console.print(shown, markup=False)
 
 

@@ -128,7 +128,8 @@ def compare(
         if other[["value", "lower"]].isna().all(axis=None) and known.kind in aggregation.POOLED_KINDS:
             raise UnavailableLevelError(
                 f"No reference {parsed.name!r} for {indicator} of {year}: {other['note'].iloc[0]}. Named references: "
-                f"{', '.join(possible_references(known, year))}; those made of communes need most of these to publish it."
+                f"{', '.join(possible_references(known, year))}; those made of communes need most of these "
+                "to publish it."
             )
     pooled, other = _with_every_group(pooled, other, members, lang)
     if interval == "process":

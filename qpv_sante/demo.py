@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 INDICATOR, ZONING, YEAR, TERRITORY = "poverty_rate", 2015, 2019, "Occitanie"
 
@@ -32,7 +33,7 @@ def run(folder: Path) -> Iterator[tuple[Path, str]]:
     from qpv_sante.figures import save_figure
     from qpv_sante.report import findings, report
 
-    asked = {"geo_vintage": ZONING, "year": YEAR}
+    asked: dict[str, Any] = {"geo_vintage": ZONING, "year": YEAR}
     gaps = comparison.compare(INDICATOR, by="region", **asked)
     whole = comparison.compare(INDICATOR, by=None, **asked)
     said = findings(gaps, whole)
@@ -54,4 +55,7 @@ def run(folder: Path) -> Iterator[tuple[Path, str]]:
         f"carte régionale : {region['n_used']} QPV sur {region['n_total']} en {TERRITORY}.",
     )
     made = report(TERRITORY, geo_vintage=ZONING)
-    yield made.save(folder / "rapport_occitanie.html"), f"rapport : {made.title}, {len(made.sections)} parties, sources comprises."
+    yield (
+        made.save(folder / "rapport_occitanie.html"),
+        f"rapport : {made.title}, {len(made.sections)} parties, sources comprises.",
+    )

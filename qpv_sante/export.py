@@ -73,4 +73,6 @@ def check_suffix(path: Path, valid: tuple[str, ...]) -> None:
     UnknownNameError
     """
     if path.suffix.lower() not in valid:
-        raise UnknownNameError(f"Cannot write {path.name}: unknown suffix {path.suffix!r}. {did_you_mean(path.suffix, valid)}")
+        raise UnknownNameError(
+            f"Cannot write {path.name}: unknown suffix {path.suffix!r}. {did_you_mean(path.suffix, valid)}"
+        )

@@ -15,6 +15,8 @@ LEVELS: dict[str, dict[str, str]] = {
     "commune": {"fr": "commune", "en": "commune"},
     "epci": {"fr": "intercommunalité (EPCI)", "en": "intercommunality (EPCI)"},
     "urban_unit": {"fr": "unité urbaine", "en": "urban unit"},
+    "living_area": {"fr": "bassin de vie", "en": "living area (bassin de vie)"},
+    "canton_town": {"fr": "bassin de vie ou canton-ville", "en": "living area or town canton"},
     "department": {"fr": "département", "en": "department"},
     "region": {"fr": "région", "en": "region"},
     "country": {"fr": "pays", "en": "country"},
@@ -30,6 +32,11 @@ _CODE_FORMS: dict[tuple[str, int | None], str] = {
     ("commune", None): _COMMUNE,
     ("epci", None): r"\d{9}",
     ("urban_unit", None): r"(?:\d{5}|2[AB]\d{3}|9[A-F]\d{3})",
+    # a living area bears the code of its central commune; St-Barthélemy and St-Martin have none
+    ("living_area", None): rf"(?:{_COMMUNE}|97\dZZ)",
+    # CartoSanté cuts the large living areas into town cantons (department + number: 0106, 97493) and takes the
+    # arrondissements of Paris, Lyon and Marseille: both kinds of codes stand in one list
+    ("canton_town", None): rf"(?:{_COMMUNE}|(?:\d{{2}}|2[AB])\d{{2}}|97\dZZ)",
     ("department", None): _DEPARTMENT,
     ("region", None): r"\d{2}",
     ("country", None): r"(?:F|FM)",

@@ -45,6 +45,7 @@ def load_observations(
     territory: str | Territory | None = None,
     sex: str | None = "_T",
     age: str | None = "_T",
+    category: str | None = "_T",
     source: str | None = None,
 ) -> pd.DataFrame:
     """Figures of one indicator, as rows of the long table.
@@ -63,6 +64,10 @@ def load_observations(
         A name (`"Occitanie"`) or a typed code (`"department:59"`); all of France by default.
     sex, age : str or None
         `_T` for the total; None for every class.
+    category : str or None
+        Another breakdown, where the producer publishes one: `household:single_parent`,
+        `activity:unemployed`, `finances:difficult`; `_T` for everyone, None for all of them. Breakdowns
+        are margins of the same population: never to be added across kinds.
     source : str, optional
         A source (`insee_filosofi_qpv`) or one edition (`insee_filosofi_qpv@2021`).
 
@@ -70,8 +75,8 @@ def load_observations(
     -------
     DataFrame
         Columns of `qpv_sante.observations.COLUMNS`: the key (indicator, source, geo_level, geo_code,
-        geo_vintage, perimeter, sex, age, year), then value (in the indicator's unit), lower, upper,
-        interval, n, denominator and flag. The value is missing if and only if the flag is
+        geo_vintage, perimeter, sex, age, category, year), then value (in the indicator's unit), lower,
+        upper, interval, n, denominator and flag. The value is missing if and only if the flag is
         `suppressed`, `unavailable` or `not_applicable`. `attrs["origin"]` says which store was read.
 
     Raises
@@ -93,7 +98,8 @@ def load_observations(
         check_level(geo_level)
     place = gazetteer().resolve(territory) if territory is not None else None
     known.check_published(indicator, geo_level=geo_level, geo_vintage=geo_vintage, year=year)
-    asked = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year, "sex": sex, "age": age}
+    asked: dict[str, Any] = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
+    asked |= {"sex": sex, "age": age, "category": category}
     equal = {name: wanted for name, wanted in asked.items() if wanted is not None}
     if source and "@" in source:
         equal["source"] = source
@@ -106,7 +112,7 @@ def load_observations(
     if place is not None:
         frame = frame[rows_in(frame, place)].reset_index(drop=True)
     if frame.empty:
-        raise UnavailableLevelError(_why_empty(indicator, asked, place))
+        raise UnavailableLevelError(_why_empty(indicator, asked, place, list(origin)))
     frame.attrs = {"indicator": indicator, "origin": origin}
     log.info("%s: read from the %s", indicator, ", ".join(sorted(set(origin.values()))))
     return frame
@@ -133,12 +139,17 @@ def _sources_of(
     return list(dict.fromkeys(matching))
 
 
-def _why_empty(indicator: str, asked: dict[str, Any], place: Territory | None) -> str:
+def _why_empty(indicator: str, asked: dict[str, Any], place: Territory | None, sources: list[str]) -> str:
     criteria = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
     message = f"No row of {indicator} for {criteria}"
-    if place is None:
-        classes = sorted({(str(r["sex"]), str(r["age"])) for r in catalogue().published(indicator)})
-        return f"{message}. Published classes (sex, age): {classes}."
+    where = {name: asked[name] for name in ("geo_level", "geo_vintage", "year") if asked[name] is not None}
+    stored = [store.find_store(f"observations/{name}").observations(name, indicator=indicator) for name in sources]
+    read = pd.concat([frame.loc[(frame[list(where)] == pd.Series(where)).all(axis=1)] for frame in stored])
+    breakdowns = {name: sorted(read[name].astype("str").unique()) for name in ("sex", "age", "category")}
+    absent = any(asked[name] is not None and asked[name] not in classes for name, classes in breakdowns.items())
+    if place is None or absent:
+        listed = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in breakdowns.items())
+        return f"{message}. Published classes: {listed}. None asks for all of them."
     message += f" in {place.name} ({place.key})."
     if asked["geo_level"] == "qpv":
         counts = {vintage: len(gazetteer().qpv_in(place, vintage)) for vintage in QPV_ZONINGS}

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pandas.api.types import union_categoricals
 
 from qpv_sante.errors import SchemaError
+
+if TYPE_CHECKING:
+    from qpv_sante.catalogue import Catalogue
 
 
 class Flag(StrEnum):
@@ -33,12 +36,16 @@ MISSING_FLAGS = (Flag.SUPPRESSED.value, Flag.UNAVAILABLE.value, Flag.NOT_APPLICA
 PERIMETERS = ("all", "in_qpv", "outside_qpv")
 INTERVALS = ("none", "sampling", "rounding", "secrecy", "model", "process")
 
-KEY = ("indicator", "source", "geo_level", "geo_code", "geo_vintage", "perimeter", "sex", "age", "year")
+KEY = ("indicator", "source", "geo_level", "geo_code", "geo_vintage", "perimeter", "sex", "age", "category", "year")
 MEASURES = ("value", "lower", "upper", "interval", "n", "denominator", "flag")
 COLUMNS = KEY + MEASURES
 TOTAL = "_T"
 
-_CATEGORIES = ("indicator", "source", "geo_level", "perimeter", "sex", "age", "interval", "flag")
+# Breakdowns other than sex and age share one column: `household:single_parent`, `activity:unemployed`.
+# Breakdowns are margins of one whole, so a row has at most one; labels are in the catalogue.
+CATEGORY_FORM = r"_T|[a-z_]+:[a-z0-9_]+"
+
+_CATEGORIES = ("indicator", "source", "geo_level", "perimeter", "sex", "age", "category", "interval", "flag")
 _DTYPES: dict[str, Any] = {
     "geo_code": "str",
     "geo_vintage": "int16",
@@ -70,7 +77,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         The columns of `COLUMNS`, sorted by indicator, year and code.
     """
-    defaults = {"geo_vintage": 0, "perimeter": "all", "sex": TOTAL, "age": TOTAL, "interval": "none"}
+    defaults = {"geo_vintage": 0, "perimeter": "all", "sex": TOTAL, "age": TOTAL, "category": TOTAL, "interval": "none"}
     full = frame.assign(**{name: value for name, value in defaults.items() if name not in frame})
     full["interval"] = full["interval"].fillna("none")
     for name in ("lower", "upper", "n", "denominator"):
@@ -111,6 +118,7 @@ def schema() -> Any:
             "perimeter": pa.Column("category", pa.Check.isin(PERIMETERS)),
             "sex": pa.Column("category", pa.Check.isin(["_T", "F", "M"])),
             "age": pa.Column("category"),
+            "category": pa.Column("category", pa.Check.str_matches(rf"^(?:{CATEGORY_FORM})$")),
             "year": pa.Column("int16", pa.Check.in_range(1999, 2100)),
             **numbers,
             "interval": pa.Column("category", pa.Check.isin(INTERVALS)),
@@ -133,7 +141,7 @@ def schema() -> Any:
     )
 
 
-def validate(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
+def validate(frame: pd.DataFrame, *, where: str, known: Catalogue | None = None) -> pd.DataFrame:
     """Check the table's rules: columns, types, unique key, flags, code formats and ranges.
 
     Parameters
@@ -142,6 +150,8 @@ def validate(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
         A frame in the form of `tidy`.
     where : str
         What is being checked, for the message (`insee_filosofi_qpv@2021`).
+    known : Catalogue, optional
+        Where indicators are defined; the catalogue in use by default.
 
     Returns
     -------
@@ -171,7 +181,7 @@ def validate(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
     for (level, vintage), group in frame.groupby(["geo_level", "geo_vintage"], observed=True):
         check_codes(group["geo_code"], str(level), int(vintage), where=where)
     for indicator_id, group in frame.groupby("indicator", observed=True):
-        limits = catalogue().indicator(str(indicator_id)).range
+        limits = (known or catalogue()).indicator(str(indicator_id)).range
         if limits:
             outside = group[(group["value"] < limits[0]) | (group["value"] > limits[1])]
             if len(outside):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from qpv_sante import download, observations, store, territories
-from qpv_sante.catalogue import Source, Vintage, catalogue
+from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.errors import QpvSanteError, StoreError
 from qpv_sante.lockfile import Lock
 from qpv_sante.readers import Tables, get_reader
@@ -109,7 +109,7 @@ def build(
     """
     from tqdm.auto import tqdm
 
-    known = catalogue()
+    known = core_catalogue()  # imported sources have no address: builds keep them as they are
     chosen = [known.source(name) for name in dict.fromkeys(sources or known.sources)]
     root = root or store.data_dir()
     report = BuildReport(store=store.processed_dir(root))
@@ -118,7 +118,9 @@ def build(
         session = download.new_session()
         for source in tqdm(chosen, desc="build", unit="source", disable=not progress):
             try:
-                report.built[source.id] = _build_source(source, target, root / "raw", lock, session, accept_changes, offline)
+                report.built[source.id] = _build_source(
+                    source, target, root / "raw", lock, session, accept_changes, offline
+                )
             except _SOURCE_FAULTS as error:
                 report.failures[source.id] = _told(error)
                 log.error("%s: %s", source.id, error)
@@ -216,5 +218,3 @@ def _assemble(target: store.Build) -> None:
         "rows": sum(len(table) for table in tables.values()),
         "counts": counts,
     }
-
-

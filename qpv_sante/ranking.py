@@ -26,10 +26,10 @@ WARNINGS = {
         "en": "Neighbours in a ranking are not thereby different: read rank_lower and rank_upper.",
     },
     "dispersion": {
-        "fr": "Les QPV s'écartent de l'ensemble {factor} fois plus que ne le ferait le hasard seul : sortir de l'entonnoir "
-        "est ici la règle, et ne désigne pas à lui seul un quartier hors du commun.",
-        "en": "QPV depart from the whole {factor} times more than chance alone would make them: being outside the funnel is "
-        "the rule here, and does not by itself single out a neighbourhood.",
+        "fr": "Les QPV s'écartent de l'ensemble {factor} fois plus que ne le ferait le hasard seul : sortir de "
+        "l'entonnoir est ici la règle, et ne désigne pas à lui seul un quartier hors du commun.",
+        "en": "QPV depart from the whole {factor} times more than chance alone would make them: being outside the "
+        "funnel is the rule here, and does not by itself single out a neighbourhood.",
     },
     "circular": {
         "fr": "Les QPV sont délimités par le revenu : les classer par {label} est circulaire.",
@@ -99,7 +99,7 @@ def rank(
     --------
     >>> worst = rank("c2s_share", geo_vintage=2015, year=2022, territory="Béziers")
     >>> worst[["rank", "name", "funnel_position"]].values.tolist()  # doctest: +NORMALIZE_WHITESPACE
-    [[1.0, 'Iranget Grangette', 'above_99_8'], [2.0, 'Devèze', 'above_99_8'], [3.0, 'Centre Ville', 'below_99_8']]
+    [[1.0, 'Iranget Grangette', 'above_99_8'], [2.0, 'Devèze', 'within'], [3.0, 'Centre Ville', 'below_99_8']]
     """
     known = catalogue().indicator(indicator)
     if known.kind != "rate" or known.range != [0, 100]:
@@ -125,7 +125,9 @@ def rank(
     wilson = intervals.proportion(cases, size, level=level, interval="process")
     funnel = intervals.funnel_limits(target / 100, size).filter(regex="_9").add_prefix("funnel_") * 100
     worst_first = known.higher_is == "better"
-    simulated = _simulated_ranks(ranked, cases, size, worst_first, catalogue().rounding(indicator, ranked["source"][0]), draws, seed)
+    simulated = _simulated_ranks(
+        ranked, cases, size, worst_first, catalogue().rounding(indicator, ranked["source"][0]), draws, seed
+    )
     tail = (1 - level) / 2
     ranked = ranked.assign(
         rank=ranked["value"].rank(method="min", ascending=worst_first),
@@ -152,7 +154,7 @@ def rank(
         factor = format(dispersion**0.5, ".1f").replace(".", "," if lang == "fr" else ".")
         warnings.append(WARNINGS["dispersion"][lang].format(factor=factor))
     if known.selects_qpv:
-        warnings.append(WARNINGS["circular"][lang].format(label=known.short[lang].lower()))
+        warnings.append(WARNINGS["circular"][lang].format(label=known.short["en" if lang == "en" else "fr"].lower()))
     result.attrs = {**quarters.attrs, "warnings": warnings, "level": level, "dispersion": dispersion}
     for text in warnings:
         log.warning(text)
@@ -160,7 +162,13 @@ def rank(
 
 
 def _simulated_ranks(
-    ranked: pd.DataFrame, cases: pd.Series, size: pd.Series, ascending: bool, rounding: float | None, draws: int, seed: int
+    ranked: pd.DataFrame,
+    cases: pd.Series,
+    size: pd.Series,
+    ascending: bool,
+    rounding: float | None,
+    draws: int,
+    seed: int,
 ) -> np.ndarray:
     """Ranks (1 is the worst) in each simulated set of rates; shape (draws, QPV)."""
     random = np.random.default_rng(seed)

@@ -242,7 +242,7 @@ def _units(
         raise UnavailableLevelError(
             f"{indicator.id} of {year} is not published for the reference {reference.name!r}. Possible: {listed}."
         )
-    frame = loading.load_observations(indicator.id, geo_level=level, year=year, **classes)
+    frame = loading.load_observations(indicator.id, geo_level=level, year=year, sex=classes["sex"], age=classes["age"])
     rounding = catalogue().rounding(indicator.id, str(frame["source"].iloc[0]))
     frame = aggregation.with_bounds(frame, rounding, indicator.range)
     frame = frame[["geo_code", "source", "value", "lower", "upper", "interval", "flag", "denominator"]]
@@ -287,7 +287,12 @@ def _from_small_units(
 
 
 def _rest(
-    whole: pd.DataFrame, units: pd.DataFrame, parts: pd.DataFrame, inhabitants: pd.Series, indicator: Indicator, lang: str
+    whole: pd.DataFrame,
+    units: pd.DataFrame,
+    parts: pd.DataFrame,
+    inhabitants: pd.Series,
+    indicator: Indicator,
+    lang: str,
 ) -> pd.DataFrame:
     """The reference less every QPV that lies in it."""
     complete = whole.assign(weight=units.groupby("group")["weight"].sum(min_count=1))

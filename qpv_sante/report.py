@@ -53,10 +53,10 @@ _MAX_ROWS = 25
 WORDS: dict[str, dict[str, str]] = {
     "title": {"fr": "Quartiers prioritaires : {place}", "en": "Priority neighbourhoods: {place}"},
     "lead": {
-        "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est donné "
-        "avec son année, sa référence, le nombre de quartiers qui le portent et ce que le secret laisse inconnu.",
-        "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, the "
-        "number of neighbourhoods that carry it and what secrecy leaves unknown.",
+        "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est "
+        "donné avec son année, sa référence, le nombre de quartiers qui le portent et ce que le secret laisse inconnu.",
+        "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, "
+        "the number of neighbourhoods that carry it and what secrecy leaves unknown.",
     },
     "whole": {
         "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference} points, {used} QPV).",
@@ -72,14 +72,14 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "alone": {"fr": "Ce qui n'est publié que par QPV", "en": "What is published by QPV only"},
     "alone_note": {
-        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, pour l'environnement des QPV : "
+        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, autour des QPV : "
         "on ne les compare donc pas.",
-        "en": "No open file gives these indicators, of the same source and year, for the surroundings: no comparison.",
+        "en": "No open file gives these indicators, of the same source and year, for the surroundings.",
     },
     "health": {
-        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée ici "
-        "sur un quartier.",
-        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a neighbourhood.",
+        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée "
+        "ici sur un quartier.",
+        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a quarter.",
     },
     "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
     "map": {"fr": "Carte", "en": "Map"},
@@ -89,7 +89,15 @@ _HEADER = {
     "en": ("Territory", "QPV", "Bounds", "Reference", "Bounds", "Gap", "Ratio", "QPV used", "Status"),
 }
 _HEADER_ALONE = {
-    "fr": ("Indicateur", "Ensemble des QPV", "Bornes", "Médiane des QPV", "Du 1er au 3e quartile", "QPV utilisés", "Année"),
+    "fr": (
+        "Indicateur",
+        "Ensemble des QPV",
+        "Bornes",
+        "Médiane des QPV",
+        "Du 1er au 3e quartile",
+        "QPV utilisés",
+        "Année",
+    ),
     "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
 }
 
@@ -139,7 +147,10 @@ class Report:
         import jinja2
 
         environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("qpv_sante"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+            loader=jinja2.PackageLoader("qpv_sante"),
+            autoescape=True,
+            trim_blocks=True,
+            undefined=jinja2.StrictUndefined,
         )
         return environment.get_template("report.html").render(
             title=self.title, lead=self.lead, sections=self.sections, sources=self.sources, lang=self.lang
@@ -149,7 +160,8 @@ class Report:
         import html
 
         # in a frame of its own: its style stays out of the notebook's
-        return f'<iframe style="width:100%;height:40em;border:1px solid #d9d9d9" srcdoc="{html.escape(self.html)}"></iframe>'
+        look = "width:100%;height:40em;border:1px solid #d9d9d9"
+        return f'<iframe style="{look}" srcdoc="{html.escape(self.html)}"></iframe>'
 
     def save(self, path: Path | str) -> Path:
         """Write the page.
@@ -234,6 +246,7 @@ def comparison_section(
     """Findings, figure and table of one comparison, and its citations."""
     from qpv_sante import charts
 
+    lang = style.check_lang(lang)
     asked: dict[str, Any] = {"geo_vintage": geo_vintage, "year": year, "reference": reference, "lang": lang}
     gaps = comparison.compare(indicator, by=by, territory=scope, **asked)
     whole = comparison.compare(indicator, by=None, territory=scope, **asked)

@@ -8,23 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpv_sante import store
-from qpv_sante.catalogue import catalogue
+from qpv_sante.catalogue import core_catalogue
 from qpv_sante.errors import StoreError
 from qpv_sante.geography import department_of_qpv, projected_crs
+from qpv_sante.lockfile import Lock
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 log = logging.getLogger(__name__)
 
-CODE_TABLES = ("current_communes", "former_communes", "qpv", "territories")
+CODE_TABLES = ("current_communes", "former_communes", "qpv", "territories", "spf_barometer_2024_classification")
 TOLERANCE_M = 5.0
 
 
 def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> Path:
     """Write the build in use as the package's snapshot.
 
-    Observations and code tables are those of the build; outlines are simplified for display.
+    Observations and code tables are those of the build; outlines are simplified for display. The lock file of
+    the sources goes with them: address, hash and date of each producer's file.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     current = store.current_store(root)
     if current is None:
         raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
-    absent = [name for name in catalogue().sources if name not in current.manifest["sources"]]
+    absent = [name for name in core_catalogue().sources if name not in current.manifest["sources"]]
     if absent:
         raise StoreError(f"The build lacks {', '.join(absent)}: a snapshot needs every source. Run `qpv-sante build`.")
     target = target or store.snapshot_dir()
@@ -54,7 +56,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     if aside.exists():
         shutil.rmtree(aside)
     written = store.Build(aside, None)
-    published = set(catalogue().sources)
+    published = set(core_catalogue().sources)
     written.sources = {name: record for name, record in current.manifest["sources"].items() if name in published}
     for name in current.names("observations"):
         if name in published:
@@ -72,6 +74,12 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         "tolerance_m": TOLERANCE_M,
     }
     written.write_manifest()
+    lock = Lock.load((root or store.data_dir()) / "sources.lock.toml").copy(aside / "sources.lock.toml")
+    recorded = lock.keys()
+    for key in recorded:
+        if key.partition("@")[0] not in published:
+            lock.record(key, None)
+    lock.save()
     previous = target.with_name(target.name + ".old")
     if target.exists():
         target.rename(previous)

@@ -62,8 +62,11 @@ def _manifest(path: Path, modified: int) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StoreError(f"{path} is damaged: {error}. {_READ_HINT}") from error
-    if manifest.get("format") != FORMAT:
-        raise StoreError(f"{path}: format {manifest.get('format')}, expected {FORMAT}. {_READ_HINT}")
+    absent = [key for key in ("format", "created", "sources", "files") if key not in manifest]
+    if absent:
+        raise StoreError(f"{path} is damaged: it lacks {', '.join(absent)}. {_READ_HINT}")
+    if manifest["format"] != FORMAT:
+        raise StoreError(f"{path}: format {manifest['format']}, expected {FORMAT}. {_READ_HINT}")
     for name, record in manifest["files"].items():
         file = path.parent / name
         size = file.stat().st_size if file.is_file() else None
@@ -193,7 +196,15 @@ def find_store(name: str, root: Path | None = None) -> Store:
     for store in stores:
         if store.has(name):
             if store is not stores[0]:
-                log.warning("%s is not in the %s; read from the %s.", name, stores[0].label, store.label)
+                # a folder that holds imports alone never had the open figures: nothing to worry about
+                built = any(not one.get("imported") for one in stores[0].manifest["sources"].values())
+                log.log(
+                    logging.WARNING if built else logging.INFO,
+                    "%s is not in the %s; read from the %s.",
+                    name,
+                    stores[0].label,
+                    store.label,
+                )
             return store
     raise StoreError(f"No store holds {name}. Run `qpv-sante build`.")
 
@@ -232,6 +243,11 @@ class Build:
             "bytes": path.stat().st_size,
             "rows": len(frame),
         }
+
+    def drop(self, name: str) -> None:
+        """Take a table out of the build; earlier builds keep theirs (see `purge`)."""
+        (self.path / f"{name}.parquet").unlink(missing_ok=True)
+        self._records.pop(f"{name}.parquet", None)
 
     def write_manifest(self) -> None:
         """Write the manifest, last."""
@@ -314,6 +330,33 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
                 shutil.rmtree(old)
     finally:
         lock.release()
+
+
+def purge(source_id: str, root: Path | None = None) -> None:
+    """Erase a source's figures from the earlier builds that are kept, and from their manifests.
+
+    Parameters
+    ----------
+    source_id : str
+        The build in use is left alone: it was written without the figures, or with others.
+    root : Path, optional
+        Data root, `data_dir()` by default.
+    """
+    folder = processed_dir(root)
+    if not (folder / "CURRENT").is_file():
+        return
+    current = (folder / "CURRENT").read_text(encoding="utf-8").strip()
+    name = f"observations/{source_id}.parquet"
+    for build in _builds(folder):
+        path = build / "manifest.json"
+        if build.name == current or not (build / name).is_file():
+            continue
+        (build / name).unlink()
+        if path.is_file():
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest["sources"].pop(source_id, None)
+            manifest["files"].pop(name, None)
+            path.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _builds(folder: Path) -> list[Path]:

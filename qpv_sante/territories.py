@@ -260,7 +260,9 @@ def _territories(
     ).drop_duplicates("code")
     epci = codes["commune_epci"][["epci", "epci_name"]].set_axis(["code", "name"], axis=1).drop_duplicates("code")
     # The largest commune names its urban unit, as Insee's own names do; the official names are in another file
-    largest = communes[communes["urban_unit"] != ""].sort_values("population").drop_duplicates("urban_unit", keep="last")
+    largest = (
+        communes[communes["urban_unit"] != ""].sort_values("population").drop_duplicates("urban_unit", keep="last")
+    )
     units = pd.DataFrame({"code": largest["urban_unit"], "name": "Unité urbaine de " + largest["name"]})
     both = [FRANCE, METROPOLITAN_FRANCE]
     country = pd.DataFrame({"code": [place.code for place in both], "name": [place.name for place in both]})
@@ -336,7 +338,9 @@ class Gazetteer:
         places = [Territory(row.level, row.code, row.name) for row in found.itertuples(index=False)]
         if len(places) > 1 and len({self._extent(place) for place in places}) > 1:
             listed = ", ".join(f"{place.key} ({place.name}{self._where(place)})" for place in places)
-            raise AmbiguousTerritoryError(f"{text!r} designates {len(places)} territories: {listed}. Pass one of these.")
+            raise AmbiguousTerritoryError(
+                f"{text!r} designates {len(places)} territories: {listed}. Pass one of these."
+            )
         return places[0]
 
     def _typed(self, level: str, code: str, text: str) -> Territory:

@@ -142,7 +142,13 @@ def test_remainder_with_different_bases_is_bounded_by_both():
 def test_remainder_has_no_value_but_bounds_when_a_part_is_withheld():
     whole = pd.DataFrame({"value": [25.0], "lower": [24.5], "upper": [25.5], "weight": [1000.0]}, index=["c"])
     parts = pd.DataFrame(
-        {"group": ["c", "c"], "value": [45.0, np.nan], "lower": [45.0, np.nan], "upper": [45.0, np.nan], "weight": [200.0, 100.0]}
+        {
+            "group": ["c", "c"],
+            "value": [45.0, np.nan],
+            "lower": [45.0, np.nan],
+            "upper": [45.0, np.nan],
+            "weight": [200.0, 100.0],
+        }
     )
     rest = aggregation.remainder(whole, parts, "group", extremes=(30.0, 60.0)).loc["c"]
     assert np.isnan(rest["value"])

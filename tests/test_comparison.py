@@ -47,6 +47,26 @@ def test_national_rate_of_2021_by_the_zoning_of_2024():
     assert gap["qpv_lower"] < 44.3 < gap["qpv_upper"]
 
 
+PUBLISHED_2010 = {  # Insee, census 2010, sheet "Regions" of the workbook: all QPV of regions unchanged since
+    "Île-de-France": 15.7,
+    "Centre-Val de Loire": 15.9,
+    "Pays de la Loire": 16.5,
+    "Bretagne": 15.9,
+    "Provence-Alpes-Côte d'Azur": 16.1,
+    "Corse": 19.0,
+}
+
+
+def test_regional_single_parents_of_2010_are_those_that_insee_prints():
+    """Weighted by inhabitants in place of households, with small QPV withheld: within 0.7 point."""
+    asked = {"geo_vintage": 2015, "year": 2010, "reference": None}
+    regions = qs.compare("single_parent_household_share", by="region", **asked).set_index("territory")
+    for region, published in PUBLISHED_2010.items():
+        assert regions.loc[region, "qpv_value"] == pytest.approx(published, abs=0.7), region
+    whole = qs.compare("single_parent_household_share", by=None, territory="country:FM", **asked).iloc[0]
+    assert whole["qpv_value"] == pytest.approx(15.3, abs=0.3)
+
+
 def test_five_million_inhabitants_in_the_zoning_of_2024():
     gap = qs.compare("population", geo_vintage=2024, year=2020, reference=None, by=None, territory="country:FM")
     assert gap["qpv_value"].iloc[0] == pytest.approx(5.3e6, rel=0.005)
@@ -75,7 +95,9 @@ def test_rest_of_commune_is_the_commune_less_its_quarters():
     commune = qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="Béziers").iloc[0]
     rates = qs.load_observations("poverty_rate", geo_level="qpv", territory="Béziers", **ASKED).set_index("geo_code")
     people = qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018).set_index("geo_code")
-    inhabitants = qs.load_observations("population", geo_level="commune", year=2021, territory="Béziers")["value"].iloc[0]
+    inhabitants = qs.load_observations("population", geo_level="commune", year=2021, territory="Béziers")["value"].iloc[
+        0
+    ]
     weight = people["value"].reindex(rates.index) * commune["denominator"] / inhabitants
     poor = commune["value"] * commune["denominator"] - (weight * rates["value"]).sum()
     assert gap["reference_value"] == pytest.approx(poor / (commune["denominator"] - weight.sum()))

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from shapely.geometry import box
 
-from qpv_sante import _map_layers, maps, store
+from qpv_sante import maps, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError
+from qpv_sante.maps import layers as _map_layers
 from qpv_sante.territories import Territory
 
 mpl.use("Agg")

@@ -15,7 +15,17 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def test_import_is_light_and_writes_nothing(tmp_path):
-    heavy = ["matplotlib", "seaborn", "mapclassify", "statsmodels", "pandera", "jinja2", "typer", "scipy.stats", "pooch"]
+    heavy = [
+        "matplotlib",
+        "seaborn",
+        "mapclassify",
+        "statsmodels",
+        "pandera",
+        "jinja2",
+        "typer",
+        "scipy.stats",
+        "pooch",
+    ]
     code = f"import sys, qpv_sante; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60

@@ -96,7 +96,14 @@ def test_commune_names_are_matched_in_the_department_of_the_code_only():
     qpv = pd.DataFrame(
         {
             "geo_code": ["QP093001", "QP974001", "QP013001", "QP013002", "QP050001", "QP001001"],
-            "commune_names": ["St-Denis", "Saint-Denis", "Marseille 3e Arrondissement", "Marseille 3ème, 1er", "Tourlaville", "X"],
+            "commune_names": [
+                "St-Denis",
+                "Saint-Denis",
+                "Marseille 3e Arrondissement",
+                "Marseille 3ème, 1er",
+                "Tourlaville",
+                "X",
+            ],
         }
     )
     assert match_communes(qpv, cog, former).tolist() == ["93066", "97411", "13055", "13055", "50129", ""]

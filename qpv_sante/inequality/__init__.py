@@ -40,6 +40,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import pandas as pd
 
+from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
+from qpv_sante.inequality.gradients import gradient
+from qpv_sante.inequality.measures import BOUNDED, ORDERED, RELATIVE, UNITS, Design, evaluate
 from qpv_sante.intervals.columns import (
     UNCERTAINTIES,
     Column,
@@ -48,9 +51,6 @@ from qpv_sante.intervals.columns import (
     read_columns,
     require,
 )
-from qpv_sante.inequality.gradients import gradient
-from qpv_sante.inequality.measures import BOUNDED, ORDERED, RELATIVE, UNITS, Design, evaluate
-from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 
 __all__ = ["bootstrap", "summarize"]
 

@@ -20,7 +20,10 @@ NOTES = {
         "fr": "circulaire : les groupes sont formés par la pauvreté, et les QPV choisis par le revenu",
         "en": "circular: groups are formed by poverty, and QPV are chosen by income",
     },
-    "ranked_by": {"fr": "QPV classés par le taux de pauvreté de {year}", "en": "QPV ranked by the poverty rate of {year}"},
+    "ranked_by": {
+        "fr": "QPV classés par le taux de pauvreté de {year}",
+        "en": "QPV ranked by the poverty rate of {year}",
+    },
     "left_out": {
         "fr": "{number} QPV sans valeur ou sans taux de pauvreté, hors des groupes",
         "en": "{number} QPV without a value or a poverty rate, outside the groups",
@@ -98,8 +101,9 @@ def summarize_inequality(
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('none', 'process'))}")
     if known.kind != "rate" or known.range != [0, 100]:
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
+    notes: list[str] = []
     if groups == "qpv_status":
-        table, notes = _by_status(known, geo_vintage, year, territory, reference, lang), []
+        table = _by_status(known, geo_vintage, year, territory, reference, lang)
     else:
         table, notes = _by_group(known, groups, geo_vintage, year, territory, rank_year, lang)
     if known.selects_qpv:

@@ -34,7 +34,12 @@ from qpv_sante.intervals.limits import (
     poisson_limits,
     result,
 )
-from qpv_sante.intervals.two_samples import difference_of_proportions, difference_of_rates, ratio_of_proportions, ratio_of_rates
+from qpv_sante.intervals.two_samples import (
+    difference_of_proportions,
+    difference_of_rates,
+    ratio_of_proportions,
+    ratio_of_rates,
+)
 
 __all__ = [
     "count",

@@ -7,7 +7,15 @@ import pandas as pd
 
 from qpv_sante.intervals import score as _score
 from qpv_sante.intervals.columns import Column, check_choice, check_level, read_columns
-from qpv_sante.intervals.limits import binomial_limits, check_binomial, check_poisson, divide, poisson_limits, quantile, result
+from qpv_sante.intervals.limits import (
+    binomial_limits,
+    check_binomial,
+    check_poisson,
+    divide,
+    poisson_limits,
+    quantile,
+    result,
+)
 
 
 def difference_of_proportions(

@@ -47,6 +47,9 @@ _READERS = {
     "perimeters": "qpv_sante.readers.perimeters:read",
     "code_csv": "qpv_sante.readers.codes:read_csv",
     "code_workbook": "qpv_sante.readers.codes:read_workbook",
+    "opendatasoft_csv": "qpv_sante.readers.opendatasoft:read_csv",
+    "opendatasoft_records": "qpv_sante.readers.opendatasoft:read_records",
+    "answer_sheets": "qpv_sante.readers.answers:read",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from qpv_sante.catalogue import Source, Table, Vintage
@@ -39,8 +41,9 @@ def read_workbook(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
     return _read(source, vintage, raw, read_text_sheet)
 
 
-def _read(source: Source, vintage: Vintage, raw: RawFile, read_text) -> Tables:  # type: ignore[no-untyped-def]
-    codes, counts = {}, {}
+def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..., pd.DataFrame]) -> Tables:
+    codes: dict[str, pd.DataFrame] = {}
+    counts: dict[str, int] = {}
     for table in source.tables_of(vintage):
         member = table.member and format_names([table.member], vintage.year)[0]
         where = f"{source.key(vintage)}, {member or raw.path.name}"

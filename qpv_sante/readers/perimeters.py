@@ -37,7 +37,8 @@ def read(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
     SchemaError
         Unreadable layer, missing attribute, other CRS, duplicate or malformed code.
     """
-    zones, counts = {}, {}
+    zones: dict[str, gpd.GeoDataFrame] = {}
+    counts: dict[str, int] = {}
     for table in source.tables_of(vintage):
         layer = f"{table.geo_level}_{table.geo_vintage}"
         where = f"{source.key(vintage)}, {table.member or raw.path.name}"
@@ -60,9 +61,7 @@ def _open(raw: RawFile, table: Table, *, where: str) -> gpd.GeoDataFrame:
         raise SchemaError(f"{where}: not a readable layer of outlines: {error}") from error
 
 
-def check_outlines(
-    zone: gpd.GeoDataFrame, table: Table, *, where: str
-) -> tuple[gpd.GeoDataFrame, dict[str, int]]:
+def check_outlines(zone: gpd.GeoDataFrame, table: Table, *, where: str) -> tuple[gpd.GeoDataFrame, dict[str, int]]:
     """Outlines that can be measured: right CRS, unique codes, valid polygons.
 
     Invalid outlines are repaired with `make_valid`, which keeps their area (`buffer(0)` can lose

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from qpv_sante import observations
@@ -48,8 +50,9 @@ def read_workbook(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
     return _read(source, vintage, raw, read_text_sheet)
 
 
-def _read(source: Source, vintage: Vintage, raw: RawFile, read_text) -> Tables:  # type: ignore[no-untyped-def]
-    tables, counts = [], {}
+def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..., pd.DataFrame]) -> Tables:
+    tables: list[pd.DataFrame] = []
+    counts: dict[str, int] = {}
     series = catalogue().series_in(source.id, vintage.id)
     for table in source.tables_of(vintage):
         member = table.member and format_names([table.member], vintage.year)[0]
@@ -182,8 +185,8 @@ class _Columns:
         if len(above):
             line = above.index[0]
             raise SchemaError(
-                f"{self.where}: {indicator.id}, line {line}: {' + '.join(one.numerator)} = {numerator[line]:g} is above "
-                f"{one.denominator[0]} = {denominator[line]:g}. Nothing of this source was stored."
+                f"{self.where}: {indicator.id}, line {line}: {' + '.join(one.numerator)} = {numerator[line]:g} is "
+                f"above {one.denominator[0]} = {denominator[line]:g}. Nothing of this source was stored."
             )
         values, flags = self.qualified(one, values.rename(indicator.id), flags)
         return pd.DataFrame({"value": values, "flag": flags, "denominator": denominator})

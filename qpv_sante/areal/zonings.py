@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qpv_sante._crosswalk import ALONE, OVERLAP, UNDRAWN
+from qpv_sante.areal.crosswalks import ALONE, OVERLAP, UNDRAWN
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError
 from qpv_sante.observations import COLUMNS, KEY, MISSING_FLAGS, tidy

@@ -9,8 +9,8 @@ import geopandas as gpd
 import numpy as np
 
 from qpv_sante import style
-from qpv_sante._map_layers import MISSING_LOOKS, Scene
 from qpv_sante.catalogue import Indicator
+from qpv_sante.maps.layers import MISSING_LOOKS, Scene
 from qpv_sante.observations import FLAG_LABELS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from qpv_sante._overlap import areal_weights
+from qpv_sante.areal.overlap import areal_weights
 from qpv_sante.errors import ComparabilityError
 from qpv_sante.geography import department_of_qpv, is_overseas
 
@@ -91,7 +91,11 @@ def crosswalk(
 
     Examples
     --------
-    >>> links = crosswalk(2015, 2024, territory="Lille")  # doctest: +SKIP
+    >>> crosswalk(2015, 2024, territory="Béziers")[["from_code", "to_code", "same_outline", "code_letter"]]
+      from_code   to_code  same_outline code_letter
+    0  QP034001  QN03401M          True           M
+    1  QP034002  QN03402M         False           M
+    2  QP034003  QN03403M         False           M
     """
     from qpv_sante.loading import gazetteer, load_zones
 

@@ -135,7 +135,7 @@ def people_in(
     """
     import geopandas as gpd
 
-    from qpv_sante._grid import grid_weights, resolution
+    from qpv_sante.areal.grid import grid_weights, resolution
 
     if people not in population:
         raise SchemaError(f"population has no column {people!r}; it has {list(population.columns)[:12]}. Pass people=.")
@@ -153,6 +153,7 @@ def people_in(
 
 
 def add_people(weights: pd.DataFrame, counted: pd.Series) -> None:
+    """Add the columns of people, spread evenly over each source zone."""
     weights["people"] = weights["share_of_source"] * counted.to_numpy(dtype=float)
     weights["people_share_of_source"] = weights["share_of_source"]
     people = weights.groupby("target_code")["people"]
@@ -161,6 +162,7 @@ def add_people(weights: pd.DataFrame, counted: pd.Series) -> None:
 
 
 def check_zones(zones: Any, column: str, where: str) -> None:
+    """Refuse what is not a frame of outlines with a CRS and unique codes."""
     import geopandas as gpd
 
     if not isinstance(zones, gpd.GeoDataFrame):
@@ -275,6 +277,7 @@ def _near(tree: Any, zones: gpd.GeoSeries) -> np.ndarray:
 
 
 def with_lonely_targets(weights: pd.DataFrame, targets: gpd.GeoDataFrame, target_id: str) -> pd.DataFrame:
+    """The weights, with a row for each target that no source touches."""
     codes = targets[target_id].astype(str)
     lonely = ~codes.isin(weights["target_code"].unique())
     if not lonely.any():

@@ -6,10 +6,10 @@ says which share of the target it knows, and bounds what it does not.
 
 from __future__ import annotations
 
-from qpv_sante._carry import carry
-from qpv_sante._carry_zoning import carry_crosswalk
-from qpv_sante._crosswalk import crosswalk, match_outlines
-from qpv_sante._grid import grid_weights
-from qpv_sante._overlap import areal_weights
+from qpv_sante.areal.carrying import carry
+from qpv_sante.areal.crosswalks import crosswalk, match_outlines
+from qpv_sante.areal.grid import grid_weights
+from qpv_sante.areal.overlap import areal_weights
+from qpv_sante.areal.zonings import carry_crosswalk
 
 __all__ = ["areal_weights", "carry", "carry_crosswalk", "crosswalk", "grid_weights", "match_outlines"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 
-from qpv_sante._overlap import (
+from qpv_sante.areal.overlap import (
     COLUMNS,
     OVERSEAS_BOXES,
     PAIRS_AT_ONCE,

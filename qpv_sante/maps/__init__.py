@@ -9,12 +9,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from qpv_sante import _map_labels as labels
-from qpv_sante import _map_layers as layers
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
+from qpv_sante.maps import labels, layers
 from qpv_sante.observations import MISSING_FLAGS
 
 if TYPE_CHECKING:

@@ -1,0 +1,189 @@
+"""Does a predictor say more than "the same everywhere"? Measured, each time, on the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from qpv_sante.errors import QpvSanteError, UnknownNameError
+from qpv_sante.estimation import composition, synthetic
+from qpv_sante.estimation.rates import Survey, check_predictors, load_survey
+
+VALIDATION_COLUMNS = (
+    *("indicator", "predictors", "level", "rates", "n_areas", "correlation", "mae", "mae_constant"),
+    *("error_logit", "direction", "validated", "note"),
+)
+NOTES: dict[str, dict[str, str]] = {
+    "unknown": {
+        "fr": "aucune source ouverte ne donne la composition des territoires selon {names} : rien à vérifier",
+        "en": "no open source gives the areas' composition by {names}: nothing to check",
+    },
+    "weak": {
+        "fr": "ne fait pas mieux que la constante",
+        "en": "no better than the constant",
+    },
+    "contradicts": {
+        "fr": "place les QPV du côté opposé au contraste publié ({inside} contre {outside}, {survey})",
+        "en": "puts QPV on the other side of the published contrast ({inside} against {outside}, {survey})",
+    },
+}
+
+
+class UnvalidatedEstimateError(QpvSanteError, ValueError):
+    """An estimate whose check does not beat the constant, asked for without saying so."""
+
+
+def set_name(predictors: Sequence[str]) -> str:
+    """Name of a predictor set: `household+finances`."""
+    return "+".join(predictors)
+
+
+def predictor_sets(predictors: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each predictor alone, then all of them together.
+
+    Examples
+    --------
+    >>> predictor_sets(("household", "finances"))
+    [('household',), ('finances',), ('household', 'finances')]
+    """
+    alone: list[tuple[str, ...]] = [(name,) for name in predictors]
+    return alone if len(alone) == 1 else [*alone, tuple(predictors)]
+
+
+def validate(indicator: str, predictors: Sequence[str] = ("finances",), *, lang: str = "fr") -> pd.DataFrame:
+    r"""Errors of synthetic estimates where the truth is published, against a constant.
+
+    Parameters
+    ----------
+    indicator : {"depression_prevalence", "self_perceived_health_good"}
+    predictors : sequence of str
+        `household`, `activity`, `finances`, `age` for depression; `age` for perceived health.
+    lang : {"fr", "en"}
+        Language of `note`.
+
+    Returns
+    -------
+    DataFrame
+        Two rows a predictor set (each predictor, then all together), by `rates`: `leave_one_out` predicts
+        each region (perceived health: department) of metropolitan France from the others alone, and decides;
+        `national` uses the national rates, which hold the area itself. `correlation` of predicted with
+        published values, `mae` their mean absolute error and `mae_constant` that of the same value everywhere,
+        in points; `error_logit` the root mean square error on the logit scale, which intervals use.
+        `direction` says on which side QPV fall against a published contrast of the indicator (`agrees`,
+        `contradicts`, `unknown` where none was published). `validated`: a smaller error than the constant, a
+        positive correlation, and no contradiction. `note` says why not.
+
+    Raises
+    ------
+    UnknownNameError
+        A predictor without published rates.
+    UnavailableLevelError
+        An indicator without an estimation method.
+
+    Notes
+    -----
+    The errors hold the sampling error of the published value itself, so they are larger than those of the
+    estimate. They are errors for whole regions or departments: those for a quarter cannot be measured.
+
+    Examples
+    --------
+    >>> check = validate("depression_prevalence", ["finances", "age"])
+    >>> national = check[check["rates"] == "national"].set_index("predictors")
+    >>> national.loc[["finances", "age"], ["correlation", "mae", "mae_constant"]].round(2)
+                correlation   mae  mae_constant
+    predictors
+    finances           0.48  0.86           1.0
+    age               -0.05  1.04           1.0
+    """
+    names = check_predictors(indicator, predictors)
+    return validation_frame(load_survey(indicator), names, lang)
+
+
+def validation_frame(survey: Survey, predictors: Sequence[str], lang: str) -> pd.DataFrame:
+    """`validate` on figures already loaded."""
+    rows = []
+    for names in predictor_sets(predictors):
+        direction, said = _direction(survey, names, lang)
+        for rates in ("leave_one_out", "national"):
+            errors = _errors(survey, names, rates)
+            better = errors["mae"] < errors["mae_constant"] and errors["correlation"] > 0
+            notes = [] if better else [NOTES["weak"][lang]]
+            if not errors["n_areas"]:
+                unknown = [name for name in names if survey.cells[name].areas is None]
+                notes = [NOTES["unknown"][lang].format(names=", ".join(unknown))]
+            row = {"predictors": set_name(names), "rates": rates, "direction": direction, **errors}
+            row["validated"] = bool(better and direction != "contradicts")
+            row["note"] = " ; ".join([*notes, said] if said else notes)
+            rows.append(row)
+    frame = pd.DataFrame(rows).assign(indicator=survey.indicator, level=survey.level)
+    return frame[list(VALIDATION_COLUMNS)]
+
+
+def _errors(survey: Survey, names: Sequence[str], rates: str) -> dict[str, float]:
+    """Correlation and errors over the areas of metropolitan France."""
+    areas = survey.areas.loc[survey.metropolitan]
+    country = float(survey.country["value"].iloc[0])
+    predicted, base = [], pd.Series(country, index=areas.index)
+    for name in names:
+        cells = survey.cells[name].areas
+        if cells is None:
+            empty = dict.fromkeys(("correlation", "mae", "mae_constant", "error_logit"), float("nan"))
+            return {"n_areas": 0, **empty}
+        if rates == "leave_one_out":
+            left_out = synthetic.leave_one_out(cells, areas)
+            predicted.append(left_out["predicted"])
+            base = left_out["constant"]
+        else:
+            predicted.append(synthetic.predict(cells, survey.cells[name].national["value"], areas.index))
+    both = synthetic.combine([one.to_numpy() / 100 for one in predicted], base.to_numpy() / 100)
+    published = areas["value"].to_numpy()
+    error = 100 * both - published
+    logit_error = synthetic.logit(both) - synthetic.logit(published / 100)
+    return {
+        "n_areas": len(areas),
+        "correlation": float(np.corrcoef(both, published)[0, 1]),
+        "mae": float(np.abs(error).mean()),
+        "mae_constant": float((base - areas["value"]).abs().mean()),
+        "error_logit": float(np.sqrt((logit_error**2).mean())),
+    }
+
+
+def constant_error(survey: Survey) -> float:
+    """Root mean square error of the constant on the logit scale: what ignorance costs."""
+    areas = survey.areas.loc[survey.metropolitan]
+    weighted = areas["n"] * areas["value"]
+    others = (weighted.sum() - weighted) / (areas["n"].sum() - areas["n"])
+    error = synthetic.logit(others.to_numpy() / 100) - synthetic.logit(areas["value"].to_numpy() / 100)
+    return float(np.sqrt((error**2).mean()))
+
+
+def _direction(survey: Survey, names: Sequence[str], lang: str) -> tuple[str, str]:
+    """On which side of the country QPV fall, against what a survey published of the same indicator."""
+    from qpv_sante.contrasts import load_survey_contrasts
+    from qpv_sante.style import format_number
+
+    try:
+        found = load_survey_contrasts(survey.indicator, lang="en" if lang == "en" else "fr")
+    except UnknownNameError:
+        return "unknown", ""
+    found = found.dropna(subset=["inside", "outside"])
+    if found.empty:
+        return "unknown", ""
+    contrast = found.iloc[0]
+    quarters = composition.load_quarters(2015)
+    country = survey.country["value"].to_numpy() / 100
+    single = []
+    for name in names:
+        part = composition.shares(name, survey, quarters.frame)
+        single.append(part.to_numpy() @ (survey.cells[name].national["value"].to_numpy() / 100))
+    estimate = synthetic.combine(single, country)
+    known = ~np.isnan(estimate)
+    inside = np.average(estimate[known], weights=quarters.frame["population"].to_numpy()[known])
+    if np.sign(inside - country[0]) == np.sign(contrast["inside"] - contrast["outside"]):
+        return "agrees", ""
+    code = "en" if lang == "en" else "fr"
+    ends = {side: format_number(contrast[side], 1, lang=code, symbol="%") for side in ("inside", "outside")}
+    survey_name = f"{contrast['perimeter']}, {contrast['survey']}"
+    return "contradicts", NOTES["contradicts"][lang].format(**ends, survey=survey_name)

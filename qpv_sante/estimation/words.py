@@ -1,0 +1,92 @@
+"""What an estimate assumes, in words, and why one is missing."""
+
+from __future__ import annotations
+
+from qpv_sante.style import Lang, typography
+
+COMMON: list[dict[str, str]] = [
+    {
+        "fr": "Estimation, non mesurée : aucun chiffre n'est publié par QPV.",
+        "en": "Estimate, not measured: no figure is published by QPV.",
+    },
+    {
+        "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier ajoute ou "
+        "retire n'est pas vu.",
+        "en": "Within a category, residents would answer alike wherever they live: what the quarter adds or removes is "
+        "not seen.",
+    },
+    {
+        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; il ne "
+        "comprend pas l'erreur des hypothèses de composition.",
+        "en": "The interval adds the published sampling error and the error found when predicting {areas}; it leaves "
+        "out the error of the assumptions on composition.",
+    },
+]
+AREAS = {
+    "region": {"fr": "régions", "en": "regions"},
+    "department": {"fr": "départements", "en": "departments"},
+}
+PREDICTOR: dict[str, dict[str, str]] = {
+    "household": {
+        "fr": "Type de ménage : part des ménages d'une personne du recensement ; familles monoparentales aussi fréquentes "
+        "parmi les ménages que parmi les foyers allocataires de la Caf (elles le sont moins) ; un adulte par ménage "
+        "d'une personne ou monoparental, deux par autre ménage",
+        "en": "Household type: census share of one-person households; single parents as frequent among households as "
+        "among Caf recipients (they are less so); one adult in a one-person or single-parent household, two in others",
+    },
+    "activity": {
+        "fr": "Activité : part de retraités du pays ; parmi les autres adultes, en emploi dans la proportion des 15-64 ans "
+        "du quartier, le reste réparti comme dans le pays",
+        "en": "Activity: the country's share of retired people; the other adults are employed as the quarter's 15-64 "
+        "are, the rest split as in the country",
+    },
+    "finances": {
+        "fr": "Situation financière perçue : les personnes sous le seuil de pauvreté sont tenues pour celles qui « y "
+        "arrivent difficilement ou pas sans dette », les autres réparties comme dans le pays (ce ne sont pas tout à fait "
+        "les mêmes personnes : l'écart est exagéré plutôt que réduit)",
+        "en": "Perceived finances: people under the poverty threshold are taken for those who hardly get by or not "
+        "without debt, the others split as in the country (they are not quite the same people: the gap is "
+        "exaggerated rather than reduced)",
+    },
+    "age": {
+        "fr": "Âge : moins de 25 ans, 25-59 ans et 60 ans ou plus du quartier, répartis également dans chaque groupe",
+        "en": "Age: the quarter's under 25, 25-59 and 60 or over, spread evenly within each group",
+    },
+}
+INDEPENDENCE = {
+    "fr": "Prédicteurs supposés indépendants, effets ajoutés sur l'échelle logit : aucun croisement n'est publié. Les mêmes "
+    "personnes cumulent ces situations, l'écart est donc exagéré",
+    "en": "Predictors taken as independent, effects added on the logit scale: no crossing is published. The same "
+    "people combine these situations, so the gap is exaggerated",
+}
+NO_BENCHMARK = {
+    "fr": "Non calé : aucune source ouverte ne donne la composition des {areas} selon ce prédicteur",
+    "en": "Not benchmarked: no open source gives the {areas}' composition by this predictor",
+}
+REASONS: dict[str, dict[str, str]] = {
+    "floor": {"fr": "moins de {floor} habitants", "en": "fewer than {floor} inhabitants"},
+    "population": {"fr": "population inconnue", "en": "population unknown"},
+    "benchmark": {
+        "fr": "valeur publiée absente pour son territoire de calage",
+        "en": "no published value for the area it is benchmarked to",
+    },
+    "unvalidated": {
+        "fr": "non validé : {note} (allow_unvalidated=True pour l'obtenir)",
+        "en": "not validated: {note} (allow_unvalidated=True gives it)",
+    },
+}
+
+
+def assumption_of(predictors: tuple[str, ...], level: str, benchmarked: bool, wanted: bool, lang: Lang) -> str:
+    """The assumptions of a predictor set, in one text."""
+    parts = [PREDICTOR[name][lang] for name in predictors]
+    if len(predictors) > 1:
+        parts.append(INDEPENDENCE[lang])
+    if wanted and not benchmarked:
+        parts.append(NO_BENCHMARK[lang].format(areas=AREAS[level][lang]))
+    return typography(". ".join(parts) + ".", lang)
+
+
+def common_assumptions(level: str, lang: Lang) -> list[str]:
+    """What every estimate of an indicator assumes."""
+    return [typography(text[lang].format(areas=AREAS[level][lang]), lang) for text in COMMON]

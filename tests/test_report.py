@@ -1,0 +1,99 @@
+"""The territory report: what it says is what was computed, and the page needs nothing else."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+import qpv_sante as qs
+from qpv_sante.errors import UnavailableLevelError, UnknownNameError
+from qpv_sante.report import findings, gap_table
+
+
+@pytest.fixture(scope="module")
+def herault():
+    return qs.report("Hérault")
+
+
+class _Outline(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.alts, self.remote = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        if tag == "img":
+            self.alts.append(given.get("alt", ""))
+        self.remote += [v for n, v in attrs if n in ("src", "href") and v and not v.startswith("data:")]
+
+
+def test_the_page_is_self_contained_and_structured(herault):
+    page = _Outline()
+    page.feed(herault.html)
+    assert page.remote == []
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("h2") == len(herault.sections)
+    assert page.tags.count("caption") == sum(section.table is not None for section in herault.sections)
+    assert page.alts
+    assert all(page.alts)
+
+
+def test_it_names_its_territory_zoning_sources_and_licence(herault):
+    assert "Hérault" in herault.title
+    assert herault.lead.startswith("22 quartiers prioritaires")
+    assert any("Filosofi" in line and "Licence Ouverte 2.0" in line for line in herault.sources)
+    assert "aucune valeur régionale n'est reportée" in herault.html.replace("&#39;", "'")
+
+
+def test_findings_are_the_numbers(herault):
+    asked = {"geo_vintage": 2015, "year": 2019, "territory": "Hérault"}
+    whole = qs.compare("poverty_rate", by=None, **asked)
+    gaps = qs.compare("poverty_rate", by="commune", **asked)
+    said = findings(gaps, whole)
+    value = format(whole["qpv_value"].iloc[0], ".1f").replace(".", ",")
+    assert f"{value}\u202f%" in said[0]
+    assert "22/22 QPV" in said[0]
+    highest = gaps.loc[gaps["difference"].idxmax(), "territory"]
+    assert said[1].endswith(f"({highest}).")
+    assert not re.search(r"\b(car|parce|cause|grâce|dû)\b", " ".join(said)), "a finding compares, it does not explain"
+
+
+def test_missing_values_are_dashes_with_their_status():
+    gaps = qs.compare("poverty_rate", geo_vintage=2015, year=2019)
+    table = gap_table(gaps)
+    row = next(row for row in table.rows if row[0] == "Guyane")
+    assert row[1] == "–"
+    assert row[-1] == "non disponible"
+    assert row[-2] == "0/32"
+
+
+def test_english(tmp_path):
+    made = qs.report("Béziers", geo_vintage=2024, lang="en")
+    assert made.title == "Priority neighbourhoods: Béziers"
+    path = made.save(tmp_path / "deep" / "report.html")
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_labels_are_escaped():
+    gaps = qs.compare("poverty_rate", geo_vintage=2015, year=2019, by="qpv", territory="Béziers")
+    table = gap_table(gaps.assign(territory="<script>x</script>"))
+    made = qs.report("Béziers")
+    made.sections[0].table = table
+    assert "<script>" not in made.html
+
+
+def test_errors(tmp_path, herault):
+    with pytest.raises(UnknownNameError, match="unknown suffix"):
+        herault.save(tmp_path / "report.docx")
+    with pytest.raises(UnavailableLevelError, match="No QPV zoning of 2020"):
+        qs.report("Hérault", geo_vintage=2020)
+    with pytest.raises(UnavailableLevelError, match="nothing to compare"):
+        qs.report("Lozère", geo_vintage=2015)
+
+
+def test_rich_display_is_framed(herault):
+    assert herault._repr_html_().startswith("<iframe")
+    assert isinstance(qs.describe("poverty_rate")._repr_html_(), str)
+    assert isinstance(qs.list_indicators(), pd.DataFrame)
