@@ -90,7 +90,8 @@ def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "cod
     form = _CODE_FORMS.get((level, vintage)) or _CODE_FORMS.get((level, None))
     if form is None:
         raise SchemaError(f"{where}: no {level} zoning of {vintage}; QPV zonings are 2015 and 2024.")
-    bad = codes[~codes.str.fullmatch(form).astype(bool)]
+    distinct = codes.drop_duplicates()
+    bad = distinct[~distinct.str.fullmatch(form).astype(bool)]
     if len(bad):
         verb = "code is not a" if len(bad) == 1 else "codes are not"
         first = ", ".join(repr(code) for code in bad.head(5))

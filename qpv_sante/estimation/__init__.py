@@ -188,32 +188,28 @@ def estimate(
     frames, factors = [], []
     for combined in predictor_sets(names):
         check = deciding.loc[set_name(combined)]
-        shown = bool(check["validated"]) or allow_unvalidated
+        about = {"predictors": set_name(combined), "n_predictors": len(combined), "validated": bool(check["validated"])}
+        about["source"] = _sources(combined, survey, quarters)
+        if not (about["validated"] or allow_unvalidated):
+            reason = words.REASONS["unvalidated"][lang].format(note=check["note"])
+            assumed = words.assumption_of(combined, survey.level, False, False, lang)
+            bare = pd.DataFrame({"value": np.nan}, index=quarters.frame.index)
+            frames.append(bare.assign(reason=style.typography(reason, lang), assumption=assumed, **about))
+            continue
         error = check["error_logit"] if np.isfinite(check["error_logit"]) else constant_error(survey)
         value, drawn, factor = _combined(
             [single[name] for name in combined], survey, areas, country, quarters, target, combined
         )
         lower, upper = synthetic.percentile_limits(synthetic.expit(synthetic.logit(drawn) + error * noise), level)
         reason = _reasons(combined, quarters, value, lang)
-        if not shown:
-            reason[:] = words.REASONS["unvalidated"][lang].format(note=check["note"])
         frame = pd.DataFrame({"value": 100 * value, "lower": 100 * lower, "upper": 100 * upper}, index=reason.index)
         frame["lower"], frame["upper"] = frame.min(axis=1), frame.max(axis=1)
         frame[reason != ""] = np.nan
         if factor is not None:
             frame["benchmark"] = f"{target}:" + quarters.frame[str(target)]
-            if shown:
-                factors += _benchmark_records(combined, factor, survey, frame, quarters)
-        frames.append(
-            frame.assign(
-                predictors=set_name(combined),
-                n_predictors=len(combined),
-                validated=bool(check["validated"]),
-                reason=reason,
-                assumption=words.assumption_of(combined, survey.level, factor is not None, target is not None, lang),
-                source=_sources(combined, survey, quarters),
-            )
-        )
+            factors += _benchmark_records(combined, factor, survey, frame, quarters)
+        assumed = words.assumption_of(combined, survey.level, factor is not None, target is not None, lang)
+        frames.append(frame.assign(reason=reason, assumption=assumed, **about))
     result = _assemble(frames, survey, quarters, geo_vintage)
     codes: tuple[style.Lang, style.Lang] = ("fr", "en")
     label = {"fr": "estimation, non mesurée", "en": "estimate, not measured"}[lang]
@@ -264,7 +260,7 @@ def _check_validated(indicator: str, checks: pd.DataFrame, allowed: bool) -> Non
             "which must then not be presented as better than the area's published value."
         )
     elif len(failing):
-        log.warning("%s: withheld, the check is not passed: %s", indicator, said)
+        log.info("%s: withheld, the check is not passed: %s", indicator, said)
 
 
 def _single(name: str, survey: Survey, quarters: Quarters, draws: int, seed: list[int]) -> _Single:
@@ -339,8 +335,8 @@ def _benchmark_records(
     records: list[dict[str, object]] = []
     for area in mean.dropna().index:
         share = float(inside[area] / people[area])
-        published, ratio = float(survey.areas.at[area, "value"]), float(factor.at[area, "factor"])
-        whole = 100 * float(factor.at[area, "synthetic"])
+        published, ratio = float(survey.areas["value"][area]), float(factor["factor"][area])
+        whole = 100 * float(factor["synthetic"][area])
         rest = (whole - share * mean[area] / ratio) / (1 - share) * ratio
         records.append(
             {
@@ -360,7 +356,9 @@ def _benchmark_records(
 
 def _sources(names: tuple[str, ...], survey: Survey, quarters: Quarters) -> str:
     """Editions behind an estimate, in the form that `cite` reads."""
-    measured = [quarters.sources[need] for name in names for need in composition.NEEDS[name] if need in quarters.sources]
+    measured = [
+        quarters.sources[need] for name in names for need in composition.NEEDS[name] if need in quarters.sources
+    ]
     return ", ".join(dict.fromkeys([*survey.sources, *measured]))
 
 

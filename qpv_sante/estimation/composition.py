@@ -174,7 +174,7 @@ def _ages_of_depression(measured: pd.DataFrame, size: pd.Series) -> pd.DataFrame
     old = size[size.index.str.contains("Y60|Y70")].groupby(lambda key: key.partition(":")[2]).sum()
     parts = {
         "Y18T29": measured["under_25_share"] * 7 / 25 + middle * 5 / 35,
-        **{age: middle * 10 / 35 for age in ("Y30T39", "Y40T49", "Y50T59")},
+        **dict.fromkeys(("Y30T39", "Y40T49", "Y50T59"), middle * 10 / 35),
         **{str(age): measured["over_60_share"] * number / old.sum() for age, number in old.items()},
     }
     total = sum(parts.values())

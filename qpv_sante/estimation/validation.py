@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from qpv_sante import style
 from qpv_sante.errors import QpvSanteError, UnknownNameError
-from qpv_sante.estimation import composition, synthetic
+from qpv_sante.estimation import composition, synthetic, words
 from qpv_sante.estimation.rates import Survey, check_predictors, load_survey
 
 VALIDATION_COLUMNS = (
@@ -27,6 +28,10 @@ NOTES: dict[str, dict[str, str]] = {
     "contradicts": {
         "fr": "place les QPV du côté opposé au contraste publié ({inside} contre {outside}, {survey})",
         "en": "puts QPV on the other side of the published contrast ({inside} against {outside}, {survey})",
+    },
+    "proxy": {
+        "fr": "vérifié sur la situation financière déclarée ; la remplacer par la pauvreté dans les QPV ne l'est pas",
+        "en": "checked on declared finances; their replacement by poverty in QPV is not",
     },
 }
 
@@ -103,6 +108,7 @@ def validate(indicator: str, predictors: Sequence[str] = ("finances",), *, lang:
 
 def validation_frame(survey: Survey, predictors: Sequence[str], lang: str) -> pd.DataFrame:
     """`validate` on figures already loaded."""
+    language = style.check_lang(lang)
     rows = []
     for names in predictor_sets(predictors):
         direction, said = _direction(survey, names, lang)
@@ -112,10 +118,12 @@ def validation_frame(survey: Survey, predictors: Sequence[str], lang: str) -> pd
             notes = [] if better else [NOTES["weak"][lang]]
             if not errors["n_areas"]:
                 unknown = [name for name in names if survey.cells[name].areas is None]
-                notes = [NOTES["unknown"][lang].format(names=", ".join(unknown))]
+                notes = [NOTES["unknown"][lang].format(names=", ".join(words.NAMES[one][lang] for one in unknown))]
+            elif "finances" in names:
+                notes.append(NOTES["proxy"][lang])
             row = {"predictors": set_name(names), "rates": rates, "direction": direction, **errors}
             row["validated"] = bool(better and direction != "contradicts")
-            row["note"] = " ; ".join([*notes, said] if said else notes)
+            row["note"] = style.typography("; ".join([*notes, said] if said else notes), language)
             rows.append(row)
     frame = pd.DataFrame(rows).assign(indicator=survey.indicator, level=survey.level)
     return frame[list(VALIDATION_COLUMNS)]
@@ -162,10 +170,9 @@ def constant_error(survey: Survey) -> float:
 def _direction(survey: Survey, names: Sequence[str], lang: str) -> tuple[str, str]:
     """On which side of the country QPV fall, against what a survey published of the same indicator."""
     from qpv_sante.contrasts import load_survey_contrasts
-    from qpv_sante.style import format_number
 
     try:
-        found = load_survey_contrasts(survey.indicator, lang="en" if lang == "en" else "fr")
+        found = load_survey_contrasts(survey.indicator, lang=style.check_lang(lang))
     except UnknownNameError:
         return "unknown", ""
     found = found.dropna(subset=["inside", "outside"])
@@ -183,7 +190,7 @@ def _direction(survey: Survey, names: Sequence[str], lang: str) -> tuple[str, st
     inside = np.average(estimate[known], weights=quarters.frame["population"].to_numpy()[known])
     if np.sign(inside - country[0]) == np.sign(contrast["inside"] - contrast["outside"]):
         return "agrees", ""
-    code = "en" if lang == "en" else "fr"
-    ends = {side: format_number(contrast[side], 1, lang=code, symbol="%") for side in ("inside", "outside")}
-    survey_name = f"{contrast['perimeter']}, {contrast['survey']}"
+    code = style.check_lang(lang)
+    ends = {side: style.format_number(contrast[side], 1, lang=code, symbol="%") for side in ("inside", "outside")}
+    survey_name = f"{contrast['perimeter']}, {contrast['source']}, {contrast['year']}"
     return "contradicts", NOTES["contradicts"][lang].format(**ends, survey=survey_name)

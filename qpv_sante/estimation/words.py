@@ -10,14 +10,14 @@ COMMON: list[dict[str, str]] = [
         "en": "Estimate, not measured: no figure is published by QPV.",
     },
     {
-        "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier ajoute ou "
-        "retire n'est pas vu.",
+        "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier ajoute "
+        "ou retire n'est pas vu.",
         "en": "Within a category, residents would answer alike wherever they live: what the quarter adds or removes is "
         "not seen.",
     },
     {
-        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; il ne "
-        "comprend pas l'erreur des hypothèses de composition.",
+        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; il "
+        "ne comprend pas l'erreur des hypothèses de composition.",
         "en": "The interval adds the published sampling error and the error found when predicting {areas}; it leaves "
         "out the error of the assumptions on composition.",
     },
@@ -26,24 +26,30 @@ AREAS = {
     "region": {"fr": "régions", "en": "regions"},
     "department": {"fr": "départements", "en": "departments"},
 }
+NAMES: dict[str, dict[str, str]] = {
+    "household": {"fr": "le type de ménage", "en": "household type"},
+    "activity": {"fr": "l'activité", "en": "activity"},
+    "finances": {"fr": "la situation financière perçue", "en": "perceived finances"},
+    "age": {"fr": "l'âge", "en": "age"},
+}
 PREDICTOR: dict[str, dict[str, str]] = {
     "household": {
-        "fr": "Type de ménage : part des ménages d'une personne du recensement ; familles monoparentales aussi fréquentes "
-        "parmi les ménages que parmi les foyers allocataires de la Caf (elles le sont moins) ; un adulte par ménage "
+        "fr": "Type de ménage : part des ménages d'une personne du recensement ; familles monoparentales aussi "
+        "fréquentes parmi les ménages que parmi les foyers allocataires de la Caf (elles le sont moins) ; un adulte par ménage "
         "d'une personne ou monoparental, deux par autre ménage",
         "en": "Household type: census share of one-person households; single parents as frequent among households as "
         "among Caf recipients (they are less so); one adult in a one-person or single-parent household, two in others",
     },
     "activity": {
-        "fr": "Activité : part de retraités du pays ; parmi les autres adultes, en emploi dans la proportion des 15-64 ans "
-        "du quartier, le reste réparti comme dans le pays",
+        "fr": "Activité : part de retraités du pays ; parmi les autres adultes, en emploi dans la proportion des "
+        "15-64 ans du quartier, le reste réparti comme dans le pays",
         "en": "Activity: the country's share of retired people; the other adults are employed as the quarter's 15-64 "
         "are, the rest split as in the country",
     },
     "finances": {
         "fr": "Situation financière perçue : les personnes sous le seuil de pauvreté sont tenues pour celles qui « y "
-        "arrivent difficilement ou pas sans dette », les autres réparties comme dans le pays (ce ne sont pas tout à fait "
-        "les mêmes personnes : l'écart est exagéré plutôt que réduit)",
+        "arrivent difficilement ou pas sans dette », les autres réparties comme dans le pays (ce ne sont pas tout à "
+        "fait les mêmes personnes : l'écart est exagéré plutôt que réduit)",
         "en": "Perceived finances: people under the poverty threshold are taken for those who hardly get by or not "
         "without debt, the others split as in the country (they are not quite the same people: the gap is "
         "exaggerated rather than reduced)",
@@ -54,8 +60,8 @@ PREDICTOR: dict[str, dict[str, str]] = {
     },
 }
 INDEPENDENCE = {
-    "fr": "Prédicteurs supposés indépendants, effets ajoutés sur l'échelle logit : aucun croisement n'est publié. Les mêmes "
-    "personnes cumulent ces situations, l'écart est donc exagéré",
+    "fr": "Prédicteurs supposés indépendants, effets ajoutés sur l'échelle logit : aucun croisement n'est publié. "
+    "Les mêmes personnes cumulent ces situations, l'écart est donc exagéré",
     "en": "Predictors taken as independent, effects added on the logit scale: no crossing is published. The same "
     "people combine these situations, so the gap is exaggerated",
 }

@@ -186,7 +186,9 @@ def find_column(frame: pd.DataFrame, names: list[str], *, where: str) -> str:
     raise SchemaError(f"{where}: {problem}. Columns of the file: {listed}. Has the producer renamed it?")
 
 
-def parse_numbers(cells: pd.Series, table: Table, *, where: str) -> tuple[pd.Series, pd.Series]:
+def parse_numbers(
+    cells: pd.Series, table: Table, *, where: str, declare_in: str = "the catalogue's `missing`"
+) -> tuple[pd.Series, pd.Series]:
     """Numbers and missing markers of a column of text.
 
     Parameters
@@ -196,6 +198,8 @@ def parse_numbers(cells: pd.Series, table: Table, *, where: str) -> tuple[pd.Ser
         Decimal mark and the flag of each missing marker.
     where : str
         Source, for messages.
+    declare_in : str
+        Where a new marker is declared, for messages.
 
     Returns
     -------
@@ -216,25 +220,34 @@ def parse_numbers(cells: pd.Series, table: Table, *, where: str) -> tuple[pd.Ser
     >>> values.tolist(), flags.tolist()
     ([1056.5, nan], ['observed', 'suppressed'])
     """
-    text = cells.str.strip().str.translate(_SPACES)
-    flags = text.map(table.missing).astype("str")
+    # a column repeats its cells: each is parsed once
+    position, cell = pd.factorize(cells, use_na_sentinel=False)
+    stripped = pd.Series(cell, dtype="str").str.strip()
+    text = stripped.str.translate(_SPACES)
+    # numbers lose their spaces, markers made of several words keep theirs
+    worded = any(" " in marker for marker in table.missing)
+    flags = (stripped if worded else text).map(table.missing).astype("str")
     if table.decimal == ",":
         pattern, numeric = r"[-+]?\d+(?:,\d+)?", text.str.replace(",", ".", regex=False)
     else:
         pattern, numeric = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", text
     is_number = text.str.fullmatch(pattern).astype(bool) & flags.isna()
-    unknown = cells[~is_number & flags.isna()]
+    unknown = cells[(~is_number & flags.isna()).to_numpy()[position]]
     if len(unknown):
         markers = sorted(table.missing)
         raise SchemaError(
             f"{where}: column {cells.name}, line {unknown.index[0]}: {unknown.iloc[0]!r} is neither a number "
             f"(decimal mark {table.decimal!r}) nor a declared missing marker {markers}; {len(unknown)} such cells. "
-            "Nothing of this source was stored. If the marker is the producer's, declare it in the catalogue's "
-            "`missing` with its flag."
+            "Nothing of this source was stored. If the marker is the producer's, declare it in "
+            f"{declare_in} with its flag."
         )
-    values = pd.Series(np.nan, index=cells.index)
+    values = pd.Series(np.nan, index=text.index)
     values[is_number] = numeric[is_number].astype(float)
-    return values, flags.fillna("observed")
+    flags = flags.fillna("observed")
+    return (
+        pd.Series(values.to_numpy()[position], index=cells.index, name=cells.name),
+        flags.take(position).set_axis(cells.index).rename(cells.name),
+    )
 
 
 def qualify(

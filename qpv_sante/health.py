@@ -1,0 +1,323 @@
+"""Health figures where they are published: a region or department against the country, with the survey contrasts.
+
+Nothing here is a figure of a QPV. The rows say at which level each value stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qpv_sante import aggregation, listing, loading, style
+from qpv_sante.catalogue import Indicator, catalogue, describe_coverage
+from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.territories import FRANCE, Territory
+
+HEALTH_LEVELS = ("region", "department")
+HEALTH_COLUMNS = (
+    *("kind", "territory", "territory_code", "level", "level_label", "indicator", "label", "year", "sex", "age"),
+    *("value", "lower", "upper", "interval", "n"),
+    *("reference", "reference_label", "reference_value", "reference_lower", "reference_upper"),
+    *("difference", "difference_lower", "difference_upper", "unit", "flag", "note"),
+    *("source", "reference_source", "publication", "licence"),
+)
+# Contrasts of general health: the nearest that exist where an indicator has none of its own
+RELATED = ("self_perceived_health_good", "self_perceived_health_bad", "health_problem", "care_forgone_for_money")
+NOTES: dict[str, dict[str, str]] = {
+    "pooled": {
+        "fr": "calculé à partir de ses départements, pondérés par leur population enquêtée",
+        "en": "pooled from its departments, weighted by the population of the survey",
+    },
+    "withheld": {
+        "fr": "{missing} département(s) sous secret sur {total}",
+        "en": "{missing} department(s) withheld out of {total}",
+    },
+    "related": {
+        "fr": "aucun contraste publié pour cet indicateur : contraste d'une autre question de santé",
+        "en": "no contrast published for this indicator: contrast of another health question",
+    },
+    "no_interval": {"fr": "aucun intervalle publié", "en": "no interval published"},
+}
+
+
+def compare_health(
+    indicator: str,
+    *,
+    year: int,
+    territory: str | Territory | None = None,
+    by: str | None = None,
+    sex: str = "_T",
+    age: str = "_T",
+    lang: str = "fr",
+) -> pd.DataFrame:
+    r"""Regional or departmental values of an indicator against the country, then the survey contrasts.
+
+    Parameters
+    ----------
+    indicator : str
+        An indicator that is published by region or department and not by QPV.
+    year : int
+    territory : str, optional
+        A name or typed code; the regions or departments that it lies in, or that lie in it.
+    by : {"region", "department"}, optional
+        The finest published by default.
+    sex, age : str
+        `_T` for the total. An indicator published by age classes alone (perceived health) gives one row a class.
+    lang : {"fr", "en"}
+        Language of the labels.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `HEALTH_COLUMNS`, in the indicator's unit. Rows of `kind` "published" compare a territory
+        with the country, which holds it; rows of `kind` "survey_contrast" give what a national survey found inside
+        and outside priority neighbourhoods (`level` "country", value inside, reference outside), without
+        interval or sample size; their `indicator` says what was asked. `interval` is `sampling` where
+        published, else `none`.
+
+    Raises
+    ------
+    UnavailableLevelError
+        Published by QPV (use `compare`), or not at that level or year; the message says where it is.
+    UnknownNameError
+        Unknown indicator, territory or level.
+
+    Notes
+    -----
+    The country holds the region, so the two are not independent samples. With standard deviations
+    :math:`\sigma_r` and :math:`\sigma_c` of the two estimates, whatever their correlation
+
+    .. math:: \operatorname{sd}(r - c) \le \sigma_r + \sigma_c ,
+
+    so the interval of the difference runs from lower(r) - upper(c) to upper(r) - lower(c). It is never too
+    narrow; the overlap only makes it wider than needed. Without published intervals it is missing.
+
+    Examples
+    --------
+    >>> table = compare_health("depression_prevalence", year=2024, territory="Béziers", by="region")
+    >>> shown = ["territory", "value", "lower", "upper", "reference_value", "difference_lower", "difference_upper"]
+    >>> table.loc[table["kind"] == "published", shown].round(1)
+       territory  value  lower  upper  reference_value  difference_lower  difference_upper
+    0  Occitanie   17.7   16.1   19.4             15.6               0.1               4.3
+    """
+    lang = style.check_lang(lang)
+    known = catalogue().indicator(indicator)
+    by = _level(known, by, year)
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    codes = _codes_around(place, by)
+    rows, level = _published_rows(known, by, year, sex, age)
+    areas = _values(rows, level, by, known, lang)
+    country = _country(known, rows, level, year, sex, age, lang)
+    areas = areas[areas["geo_code"].isin(codes)]
+    if areas.empty:
+        where = f"{place.name} ({place.key})" if place else "France"
+        raise UnavailableLevelError(f"{indicator} of {year}: no {by} published in {where}.")
+    joined = areas.merge(country, on=["sex", "age"], how="left", suffixes=("", "_country"))
+    result = pd.DataFrame(
+        {
+            "kind": "published",
+            "territory": [places.name_of(by, code) for code in joined["geo_code"]],
+            "territory_code": by + ":" + joined["geo_code"],
+            "level": by,
+            "level_label": listing.level_label(by, lang),
+            "indicator": indicator,
+            "label": listing.label_of(known, lang),
+            "year": str(year),
+            **joined[["sex", "age", "value", "lower", "upper", "interval", "n", "flag", "source"]],
+            "reference": "country",
+            "reference_label": {"fr": "France (comprend le territoire)", "en": "France (holds the territory)"}[lang],
+            **{f"reference_{name}": joined[f"{name}_country"] for name in ("value", "lower", "upper", "source")},
+            "publication": "",
+            "unit": known.unit[lang],
+            "licence": catalogue().source(str(joined["source"].iloc[0])).licence,
+        }
+    )
+    bare = NOTES["no_interval"][lang]
+    result["note"] = [
+        _joined(own, of_country, "" if pd.notna(lower) else bare, lang=lang)
+        for own, of_country, lower in zip(joined["note"], joined["note_country"], joined["lower"], strict=True)
+    ]
+    result["difference"] = result["value"] - result["reference_value"]
+    result["difference_lower"] = result["lower"] - result["reference_upper"]
+    result["difference_upper"] = result["upper"] - result["reference_lower"]
+    # by first year of age, else "5 to 24" would come after "25 to 59"
+    result["order"] = result["age"].str.extract(r"(\d+)")[0].astype(float).fillna(-1)
+    result = result.sort_values(["order", "age", "sex", "territory"], ignore_index=True)
+    contrasts = contrast_rows(indicator, lang)
+    table = pd.concat([result[list(HEALTH_COLUMNS)], contrasts], ignore_index=True)
+    table.attrs = {"indicator": indicator, "level": by, "year": year}
+    return table
+
+
+def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
+    """The survey contrasts of an indicator, or the nearest ones, as rows of `compare_health`.
+
+    Parameters
+    ----------
+    indicator : str
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    DataFrame
+        Columns of `HEALTH_COLUMNS`; `note` says when the contrast is that of another question, and through
+        whom a value is known.
+    """
+    from qpv_sante.contrasts import load_survey_contrasts
+
+    code = style.check_lang(lang)
+    every = load_survey_contrasts(lang=code)
+    own = every[every["indicator"] == indicator]
+    found = own if len(own) else every[every["indicator"].isin(RELATED)]
+    found = found.reset_index(drop=True)
+    related = "" if len(own) else NOTES["related"][code]
+    by_way = {"fr": "connu par", "en": "known through"}[code]
+    via = [f"{by_way} {name}" if name else "" for name in found["via"]]
+    empty: dict[str, Any] = dict.fromkeys(HEALTH_COLUMNS, float("nan"))
+    columns = {
+        **empty,
+        "kind": "survey_contrast",
+        "territory": found["perimeter"].map({"QPV": "QPV, France", "ZUS": "ZUS, France"}),
+        "territory_code": "country:F",
+        "level": "country",
+        "level_label": listing.level_label("country", code),
+        "indicator": found["indicator"],
+        "label": found["label"],
+        "year": found["year"],
+        "sex": "_T",
+        "age": "_T",
+        "value": found["inside"],
+        "interval": "none",
+        "reference": found["reference"],
+        "reference_label": found["reference_label"],
+        "reference_value": found["outside"],
+        "difference": found["inside"] - found["outside"],
+        "unit": found["unit"],
+        "flag": "observed",
+        "note": [_joined(related, one, caveat, lang=code) for one, caveat in zip(via, found["caveat"], strict=True)],
+        "source": "",
+        "reference_source": "",
+        "publication": found["source"],
+        "licence": "",
+    }
+    return pd.DataFrame(columns, index=found.index)[list(HEALTH_COLUMNS)]
+
+
+def _level(known: Indicator, by: str | None, year: int) -> str:
+    """The level to compare, published or made of published departments."""
+    records = catalogue().published(known.id)
+    levels = {str(record["geo_level"]) for record in records if record["year"] == year}
+    if any(record["geo_level"] == "qpv" for record in records):
+        raise UnavailableLevelError(f"{known.id} is published by QPV: use qs.compare.")
+    possible = [level for level in ("department", "region") if level in levels]
+    if "department" in levels and "region" not in levels and known.kind == "rate":
+        possible.append("region")
+    if by is not None and by not in possible:
+        if by not in (*HEALTH_LEVELS, "epci", "urban_unit", "commune", "qpv"):
+            raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, HEALTH_LEVELS)}")
+        listed = " or ".join(f"by={level!r}" for level in possible) or "none"
+        raise UnavailableLevelError(
+            f"{known.id} of {year} is not published by {by}. "
+            f"Published: {describe_coverage(records)}. Possible: {listed}."
+        )
+    if not possible:
+        raise UnavailableLevelError(
+            f"{known.id} of {year} is published neither by region nor by department. "
+            f"Published: {describe_coverage(records)}."
+        )
+    return by or possible[0]
+
+
+def _codes_around(place: Territory | None, by: str) -> set[str]:
+    """Codes of the regions or departments that hold a territory, or lie in it."""
+    places = loading.gazetteer()
+    if place is None:
+        return set(places.communes[by])
+    if place.level == "qpv":
+        return set(places.qpv.loc[places.qpv["geo_code"] == place.code, by])
+    return set(places.communes.loc[places.communes_in(place), by])
+
+
+def _published_rows(known: Indicator, by: str, year: int, sex: str, age: str) -> tuple[pd.DataFrame, str]:
+    """Published rows of the level, or of the departments that compose it; one age class or all of them."""
+    levels = {str(record["geo_level"]) for record in catalogue().published(known.id) if record["year"] == year}
+    level = by if by in levels else "department"
+    every = loading.load_observations(known.id, geo_level=level, year=year, sex=sex, age=None)
+    every["age"] = every["age"].astype("str")
+    if age == "_T" and not (every["age"] == "_T").any():
+        return every, level
+    chosen = every[every["age"] == age]
+    if chosen.empty:
+        ages = ", ".join(sorted(every["age"].unique()))
+        raise UnavailableLevelError(f"{known.id} of {year} has no age class {age!r} by {level}. Published: {ages}.")
+    return chosen, level
+
+
+def _values(rows: pd.DataFrame, level: str, by: str, known: Indicator, lang: str) -> pd.DataFrame:
+    """One row an area and class, with `note`; regions made of their departments where need be."""
+    plain = rows.astype({"sex": "str", "flag": "str", "source": "str", "interval": "str"})
+    if level == by:
+        return plain.assign(note="")
+    communes = loading.gazetteer().communes
+    region = communes.drop_duplicates("department").set_index("department")["region"]
+    return _pool(plain.assign(geo_code=plain["geo_code"].map(region)), known, lang)
+
+
+def _pool(parts: pd.DataFrame, known: Indicator, lang: str) -> pd.DataFrame:
+    """Departments pooled by `geo_code`, sex and age; the note counts those that are withheld.
+
+    The population of a withheld department is withheld too, so what it could change has no bounds.
+    """
+    pieces = []
+    for (sex, age), group in parts.groupby(["sex", "age"]):
+        pooled = aggregation.pool(group.assign(weight=group["denominator"]), "geo_code", kind=known.kind)
+        missing = pooled["n_total"] - pooled["n_used"]
+        withheld = [
+            NOTES["withheld"][lang].format(missing=out, total=total) if out else ""
+            for out, total in zip(missing, pooled["n_total"], strict=True)
+        ]
+        pieces.append(
+            pd.DataFrame(
+                {
+                    "geo_code": pooled.index,
+                    "sex": sex,
+                    "age": age,
+                    "value": pooled["value"].to_numpy(),
+                    "lower": np.nan,
+                    "upper": np.nan,
+                    "interval": "none",
+                    "n": np.nan,
+                    "flag": np.where(pooled["value"].notna(), "observed", "suppressed"),
+                    "source": group["source"].iloc[0],
+                    "note": ["; ".join(filter(None, [NOTES["pooled"][lang], text])) for text in withheld],
+                }
+            )
+        )
+    return pd.concat(pieces, ignore_index=True)
+
+
+def _country(
+    known: Indicator, rows: pd.DataFrame, level: str, year: int, sex: str, age: str, lang: str
+) -> pd.DataFrame:
+    """The country's value by sex and age: published, else made of its departments, else missing."""
+    columns = ["sex", "age", "value", "lower", "upper", "source", "note"]
+    levels = {str(record["geo_level"]) for record in catalogue().published(known.id) if record["year"] == year}
+    if "country" in levels:
+        every = loading.load_observations(known.id, geo_level="country", year=year, sex=None, age=None)
+        every = every.astype({"sex": "str", "age": "str", "source": "str"})
+        return every.assign(note="")[columns]
+    if level == "department" and known.kind == "rate":
+        plain = rows.astype({"sex": "str", "flag": "str", "source": "str", "interval": "str"})
+        pooled = _pool(plain.assign(geo_code=FRANCE.code), known, lang)
+        colon = ": " if lang == "en" else " : "
+        return pooled.assign(note="France" + colon + pooled["note"])[columns]
+    empty = {name: float("nan") for name in ("value", "lower", "upper")}
+    return rows[["sex", "age"]].drop_duplicates().assign(**empty, source="", note="")[columns]
+
+
+def _joined(*texts: str, lang: style.Lang) -> str:
+    """Texts that are not empty, one after the other."""
+    return style.typography("; ".join(text for text in texts if isinstance(text, str) and text), lang)
