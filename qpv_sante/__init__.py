@@ -7,7 +7,10 @@ from qpv_sante._version import __version__
 from qpv_sante.areal import crosswalk
 from qpv_sante.charts import plot_gap
 from qpv_sante.comparison import compare
+from qpv_sante.context import context
 from qpv_sante.errors import QpvSanteError
+from qpv_sante.estimation import estimate
+from qpv_sante.imports import import_observations, remove_import
 from qpv_sante.inequality.groups import summarize_inequality
 from qpv_sante.listing import cite, describe, list_indicators, list_sources
 from qpv_sante.loading import attach_zones, load_observations, load_zones
@@ -23,8 +26,11 @@ __all__ = [
     "build",
     "cite",
     "compare",
+    "context",
     "crosswalk",
     "describe",
+    "estimate",
+    "import_observations",
     "list_indicators",
     "list_sources",
     "load_observations",
@@ -32,6 +38,7 @@ __all__ = [
     "plot_gap",
     "plot_map",
     "rank",
+    "remove_import",
     "report",
     "summarize_inequality",
 ]

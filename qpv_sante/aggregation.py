@@ -12,6 +12,7 @@ import pandas as pd
 POOLED_KINDS = ("count", "rate")
 # Intervals that express chance, and so can be combined as independent errors
 CHANCE = ("sampling", "process")
+_QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
 POOLED_COLUMNS = ("value", "lower", "upper", "interval", "n_used", "n_total", "coverage", "weight_used", "unreliable")
 
 
@@ -61,7 +62,7 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
     by : str
         Column of the groups.
     kind : str
-        `count` or `rate` are pooled; for other kinds the value of a group of one unit is kept, and
+        `count` or `rate` are pooled (a count only if every unit has a value); for other kinds the value of a group of one unit is kept, and
         that of a larger group is missing.
     extremes : tuple of float, optional
         Lowest and highest values of the observed distribution; those of the frame by default.
@@ -112,12 +113,11 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
         result["upper"] = (total(weight * high) / all_weight).where(bounded)
         result["coverage"] = (total(weight.where(used)) / all_weight).fillna(0.0)
     elif kind == "count":
-        result["value"] = total(frame["value"])
+        partial = total(frame["value"])
+        # a sum that lacks a part is not a total: it is the lower bound of one
+        result["value"] = partial.where(known.groupby(frame[by]).all())
         result["lower"] = total(frame["lower"].where(known)).fillna(0.0)
-        # a withheld count is at most the highest published one, for its population where that is known
-        density = (frame["value"] / frame["weight"]).max() if "weight" in frame else np.nan
-        most = (frame["weight"] * density).fillna(highest) if density == density else highest
-        result["upper"] = total(frame["upper"].where(known, most))
+        result["upper"] = total(frame["upper"].where(known, largest_counts(frame, highest)))
         result["coverage"] = known.groupby(frame[by]).mean()
     else:
         alone = frame[by].map(size) == 1
@@ -137,6 +137,13 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
     return result[list(POOLED_COLUMNS)]
 
 
+def largest_counts(frame: pd.DataFrame, highest: float) -> pd.Series:
+    """The most that each count can be: the highest published density on its inhabitants, else the highest count."""
+    weight = frame["weight"] if "weight" in frame else pd.Series(np.nan, index=frame.index)
+    density = (frame["value"] / weight).max()
+    return (weight * density).fillna(highest)
+
+
 def distribution(frame: pd.DataFrame, by: str) -> pd.DataFrame:
     """Minimum, quartiles and maximum of the values of each group's units.
 
@@ -153,23 +160,26 @@ def distribution(frame: pd.DataFrame, by: str) -> pd.DataFrame:
         Index: the groups; `min, q1, median, q3, max` (unweighted, linear interpolation).
     """
     grouped = frame.groupby(by)["value"]
-    quantiles = grouped.quantile([0.0, 0.25, 0.5, 0.75, 1.0]).unstack()
-    return quantiles.set_axis(["min", "q1", "median", "q3", "max"], axis=1)
+    quantiles = grouped.quantile(list(_QUANTILES.values())).unstack()
+    return quantiles.reindex(columns=list(_QUANTILES.values())).set_axis(list(_QUANTILES), axis=1)
 
 
-def difference_bounds(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+def difference_bounds(a: pd.DataFrame, b: pd.DataFrame, *, disjoint: bool = True) -> pd.DataFrame:
     """Difference and ratio of two pooled figures, with the bounds that theirs imply.
 
     Parameters
     ----------
     a, b : DataFrame
         Same index; `value, lower, upper, interval`.
+    disjoint : bool
+        Whether the two figures count different people. When one contains the other they are not
+        independent, and their intervals are added like bounds, which is too wide but never too narrow.
 
     Returns
     -------
     DataFrame
         `difference` (a - b), `ratio` (a / b) and their `_lower` and `_upper`: interval arithmetic,
-        the widest that the two bounds allow. Where both intervals express chance (`sampling`,
+        the widest that the two bounds allow. Where `disjoint` and both intervals express chance (`sampling`,
         `process`), those of the difference are combined by MOVER (squares of the distances to the
         limits; Zou and Donner 2008) and those of the ratio in the same way on the log scale. A ratio to zero or
         to bounds that hold zero is missing.
@@ -192,7 +202,7 @@ def difference_bounds(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
             "ratio_upper": a["upper"] / low,
         }
     )
-    chance = a["interval"].isin(CHANCE) & b["interval"].isin(CHANCE)
+    chance = a["interval"].isin(CHANCE) & b["interval"].isin(CHANCE) & disjoint
     if chance.any():
         down = np.hypot(a["value"] - a["lower"], b["upper"] - b["value"])
         up = np.hypot(a["upper"] - a["value"], b["value"] - b["lower"])

@@ -12,7 +12,7 @@ import tomllib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Vintage(_Record, frozen=True):
     landing_page: str | None = None
     link_pattern: str | None = None
     published: str | None = None
-    table: Table | None = None
+    table: dict[str, Any] = {}
     caveat: Text = {}
 
 
@@ -115,12 +115,9 @@ class Source(_Record, frozen=True):
 
     def tables_of(self, vintage: Vintage) -> list[Table]:
         """The tables of an edition, with what it declares in place of the common form."""
-        if vintage.table is None:
+        if not vintage.table:
             return self.tables
-        override = {name: getattr(vintage.table, name) for name in vintage.table.__struct_fields__}
-        default = Table()
-        changed = {name: value for name, value in override.items() if value != getattr(default, name)}
-        return [msgspec.structs.replace(table, **changed) for table in self.tables]
+        return [msgspec.convert({**msgspec.to_builtins(table), **vintage.table}, Table) for table in self.tables]
 
 
 class Series(_Record, frozen=True):
@@ -323,10 +320,14 @@ def load_catalogue(path: Path) -> Catalogue:
     }
     try:
         catalogue = msgspec.convert(named, Catalogue)
+        for source in catalogue.sources.values():
+            for vintage in source.vintage:
+                source.tables_of(vintage)  # what an edition overrides is checked as strictly
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{path.name}: {error}") from error
     problems = catalogue_problems(catalogue)
-    problems += [f"source.{s.id}: imported sources are not declared here" for s in catalogue.sources.values() if s.imported]
+    imported = [name for name, source in catalogue.sources.items() if source.imported]
+    problems += [f"source.{name}: `imported` is not declared here" for name in imported]
     if problems:
         raise CatalogueError(f"{path.name}: " + "; ".join(problems))
     return catalogue

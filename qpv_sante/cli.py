@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qpv_sante.errors import QpvSanteError
+from qpv_sante.errors import QpvSanteError, UnknownNameError
 
 app = typer.Typer(
     name="qpv-sante",
@@ -161,6 +161,41 @@ def report(
 
     check_suffix(output, (".html",))
     typer.echo(f"Écrit : {make_report(territory, geo_vintage=geo_vintage, lang=lang).save(output)}")
+
+
+@app.command("import")
+def import_command(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Export Géoclip (CartoSanté, Statistiques locales, portail d'ORS), CSV ou XLSX."),
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Nom de la source, en minuscules : cartosante, mon_ors...")] = None,
+    metadata: Annotated[Path | None, typer.Option(help="Métadonnées : fichier .toml (voir --template).")] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="Écrire un tableau d'exemple (.csv) et, à côté, ses métadonnées (.toml).")
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option(help="Effacer une source importée, ou une édition : mon_ors@2023.")
+    ] = None,
+) -> None:
+    """Importe un fichier téléchargé à la main ou vos propres chiffres ; les efface avec --remove."""
+    from qpv_sante import imports
+    from qpv_sante.imports.template import write_template
+
+    asked = [name for name, given in (("PATH", path), ("--template", template), ("--remove", remove)) if given]
+    if len(asked) != 1:
+        raise UnknownNameError(f"import takes one of PATH, --template FILE or --remove NAME; got {asked or 'none'}.")
+    if template:
+        for written in write_template(template):
+            typer.echo(f"Écrit : {written}")
+    elif remove:
+        for edition in imports.remove_import(remove):
+            typer.echo(f"Effacé : {edition}")
+    else:
+        if source is None:
+            raise UnknownNameError("import PATH needs --source NAME, such as --source cartosante.")
+        assert path is not None  # noqa: S101 - the one thing that was asked
+        typer.echo(str(imports.import_observations(path, source=source, metadata=metadata)))
 
 
 @app.command()

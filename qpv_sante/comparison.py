@@ -106,6 +106,11 @@ def compare(
     0   Béziers       56.6             34.0       3        3  population 2018
     """
     known = catalogue().indicator(indicator)
+    if not any(record["geo_level"] == "qpv" for record in catalogue().published(indicator)):
+        from qpv_sante.health import compare_health
+
+        # not published by QPV: the territory's own published value, and what surveys found inside and outside
+        return compare_health(indicator, year=year, territory=territory, by=by, sex=sex, age=age, lang=lang)
     places = loading.gazetteer()
     _check_arguments(by, interval)
     parsed = parse_reference(reference, places) if reference is not None else None

@@ -46,16 +46,16 @@ AROUND: tuple[tuple[str, int, str], ...] = (
     ("self_perceived_health_good", 2021, "department"),
     ("psychological_difficulties", 2021, "department"),
 )
-_WORDS = {
+_WORDS: dict[str, dict[str, str]] = {
     "measured": {"fr": "Mesuré dans le quartier", "en": "Measured in the quarter"},
     "around": {
         "fr": "Publié autour de lui : ces valeurs ne sont pas celles du quartier",
         "en": "Published around it: these values are not the quarter's",
     },
-    "header": {
-        "fr": ("Niveau", "Territoire", "Indicateur", "Année", "Valeur", "Intervalle", "Effectif", "Statut", "Source"),
-        "en": ("Level", "Territory", "Indicator", "Year", "Value", "Interval", "Sample", "Status", "Source"),
-    },
+}
+_HEADER: dict[str, tuple[str, ...]] = {
+    "fr": ("Niveau", "Territoire", "Indicateur", "Année", "Valeur", "Intervalle", "Effectif", "Statut", "Source"),
+    "en": ("Level", "Territory", "Indicator", "Year", "Value", "Interval", "Sample", "Status", "Source"),
 }
 
 
@@ -122,7 +122,7 @@ class Context:
     def _repr_html_(self) -> str:
         pieces = [f"<h4>{html.escape(f'{self.name} ({self.code})')}</h4>"]
         for part in ("measured", "around"):
-            head = "".join(f"<th>{html.escape(text)}</th>" for text in _WORDS["header"][self.lang])
+            head = "".join(f"<th>{html.escape(text)}</th>" for text in _HEADER[self.lang])
             body = "".join(
                 "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in self._cells(row)) + "</tr>"
                 for row in getattr(self, part).to_dict("records")
@@ -157,8 +157,8 @@ def context(qpv: str, *, lang: str = "fr") -> Context:
     Examples
     --------
     >>> sheet = context("QP034001", lang="en")
-    >>> sheet.measured.set_index("indicator").loc["poverty_rate", ["value", "year", "flag"]].tolist()
-    [54.9, '2019', 'observed']
+    >>> sheet.measured.set_index("indicator").loc["poverty_rate", ["value", "year", "flag"]].to_dict()
+    {'value': 54.9, 'year': '2019', 'flag': 'observed'}
     >>> around = sheet.around[sheet.around["indicator"] == "depression_prevalence"]
     >>> around[["level", "territory", "value", "lower", "upper"]]
          level  territory  value  lower  upper
@@ -219,8 +219,7 @@ def _around(table: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
         level="country",
         level_label=listing.level_label("country", lang),
         territory="France",
-        **{name: table[f"reference_{name}"] for name in ("value", "lower", "upper")},
-        n=float("nan"),
+        **{name: table[f"reference_{name}"] for name in ("value", "lower", "upper", "n")},
         source=table["reference_source"],
         flag=table["reference_value"].notna().map({True: "observed", False: "unavailable"}),
     )

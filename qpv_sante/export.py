@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import StoreError, UnknownNameError, did_you_mean
 
 
@@ -33,7 +35,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
     Parameters
     ----------
     frame : DataFrame
-        Observations or a comparison: sources, licence and flags are columns, and go with the values.
+        Observations or a comparison: sources, licence and flags are columns, and go with the values. Where a
+        source is restricted (see `import_observations`), the column `restriction` repeats its notice on every row.
     path : Path or str
         `.csv` (semicolon, decimal comma, UTF-8 with BOM: what French spreadsheets open), `.parquet` or `.json`.
 
@@ -51,6 +54,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
     path = Path(path)
     check_suffix(path, TABLE_SUFFIXES)
     plain = frame.reset_index(drop=True)
+    if notices := restrictions(frame):
+        plain["restriction"] = " ; ".join(notices)
     plain.attrs = {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +68,42 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}") from error
     return path
+
+
+def restrictions(frame: pd.DataFrame) -> list[str]:
+    """Notices of the restricted sources that a table may rest on.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With `source` (and `reference_source`), or at least `attrs["origin"]` or `indicator`: where the
+        table no longer says its sources, those of its indicators are meant, since a notice too many
+        harms nobody.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> restrictions(pd.DataFrame({"source": ["insee_filosofi_qpv@2021"], "value": [42.0]}))
+    []
+    """
+    known = catalogue()
+    limited = {name: source.restriction for name, source in known.sources.items() if source.restriction}
+    if not limited:
+        return []
+    columns = [name for name in frame.columns if str(name) == "source" or str(name).endswith("_source")]
+    if columns:
+        cells = [str(cell) for name in columns for cell in frame[name].dropna().unique()]
+        used = {key.strip().partition("@")[0] for cell in cells for key in re.split("[,;]", cell)}
+    elif "origin" in frame.attrs:
+        used = {str(key).partition("@")[0] for key in frame.attrs["origin"]}
+    else:
+        names = frame["indicator"].dropna().astype("str").unique() if "indicator" in frame else []
+        measured = [known.indicators[name] for name in names if name in known.indicators]
+        used = {series.source for indicator in measured for series in indicator.series}
+    return list(dict.fromkeys(notice for name, notice in limited.items() if name in used))
 
 
 def check_suffix(path: Path, valid: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ HEALTH_LEVELS = ("region", "department")
 HEALTH_COLUMNS = (
     *("kind", "territory", "territory_code", "level", "level_label", "indicator", "label", "year", "sex", "age"),
     *("value", "lower", "upper", "interval", "n"),
-    *("reference", "reference_label", "reference_value", "reference_lower", "reference_upper"),
+    *("reference", "reference_label", "reference_value", "reference_lower", "reference_upper", "reference_n"),
     *("difference", "difference_lower", "difference_upper", "unit", "flag", "note"),
     *("source", "reference_source", "publication", "licence"),
 )
@@ -97,10 +97,10 @@ def compare_health(
     Examples
     --------
     >>> table = compare_health("depression_prevalence", year=2024, territory="Béziers", by="region")
-    >>> shown = ["territory", "value", "lower", "upper", "reference_value", "difference_lower", "difference_upper"]
-    >>> table.loc[table["kind"] == "published", shown].round(1)
-       territory  value  lower  upper  reference_value  difference_lower  difference_upper
-    0  Occitanie   17.7   16.1   19.4             15.6               0.1               4.3
+    >>> shown = ["territory", "value", "reference_value", "difference_lower", "difference_upper"]
+    >>> print(table.loc[table["kind"] == "published", shown].round(1).to_string(index=False))
+    territory  value  reference_value  difference_lower  difference_upper
+    Occitanie   17.7             15.6               0.1               4.3
     """
     lang = style.check_lang(lang)
     known = catalogue().indicator(indicator)
@@ -129,7 +129,7 @@ def compare_health(
             **joined[["sex", "age", "value", "lower", "upper", "interval", "n", "flag", "source"]],
             "reference": "country",
             "reference_label": {"fr": "France (comprend le territoire)", "en": "France (holds the territory)"}[lang],
-            **{f"reference_{name}": joined[f"{name}_country"] for name in ("value", "lower", "upper", "source")},
+            **{f"reference_{name}": joined[f"{name}_country"] for name in ("value", "lower", "upper", "n", "source")},
             "publication": "",
             "unit": known.unit[lang],
             "licence": catalogue().source(str(joined["source"].iloc[0])).licence,
@@ -292,7 +292,7 @@ def _pool(parts: pd.DataFrame, known: Indicator, lang: str) -> pd.DataFrame:
                     "n": np.nan,
                     "flag": np.where(pooled["value"].notna(), "observed", "suppressed"),
                     "source": group["source"].iloc[0],
-                    "note": ["; ".join(filter(None, [NOTES["pooled"][lang], text])) for text in withheld],
+                    "note": [_joined(NOTES["pooled"][lang], text, lang=style.check_lang(lang)) for text in withheld],
                 }
             )
         )
@@ -303,7 +303,7 @@ def _country(
     known: Indicator, rows: pd.DataFrame, level: str, year: int, sex: str, age: str, lang: str
 ) -> pd.DataFrame:
     """The country's value by sex and age: published, else made of its departments, else missing."""
-    columns = ["sex", "age", "value", "lower", "upper", "source", "note"]
+    columns = ["sex", "age", "value", "lower", "upper", "n", "source", "note"]
     levels = {str(record["geo_level"]) for record in catalogue().published(known.id) if record["year"] == year}
     if "country" in levels:
         every = loading.load_observations(known.id, geo_level="country", year=year, sex=None, age=None)
@@ -314,10 +314,11 @@ def _country(
         pooled = _pool(plain.assign(geo_code=FRANCE.code), known, lang)
         colon = ": " if lang == "en" else " : "
         return pooled.assign(note="France" + colon + pooled["note"])[columns]
-    empty = {name: float("nan") for name in ("value", "lower", "upper")}
+    empty = dict.fromkeys(("value", "lower", "upper", "n"), float("nan"))
     return rows[["sex", "age"]].drop_duplicates().assign(**empty, source="", note="")[columns]
 
 
 def _joined(*texts: str, lang: style.Lang) -> str:
     """Texts that are not empty, one after the other."""
-    return style.typography("; ".join(text for text in texts if isinstance(text, str) and text), lang)
+    separator = " ; " if lang == "fr" else "; "
+    return style.typography(separator.join(text for text in texts if isinstance(text, str) and text), lang)

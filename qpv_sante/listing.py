@@ -229,9 +229,11 @@ def _citation(key: str) -> str:
     source = catalogue().source(key)
     vintage = source.get_vintage(key.partition("@")[2])
     retrieved = _retrieved(source, vintage.id)
+    # an imported file may have no address
     address = vintage.landing_page or source.landing_page
+    said = [source.producer, f"« {source.title} »", f"édition {vintage.id}", source.licence, address]
     return (
-        f"{source.producer}, « {source.title} », édition {vintage.id}, {source.licence}, {address}"
+        ", ".join(part for part in said if part)
         + (f" (fichier du {retrieved})" if retrieved else "")
         + ". Mise en forme : qpv_sante."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from qpv_sante import observations, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
-from qpv_sante.geography import QPV_ZONINGS, check_level
+from qpv_sante.geography import QPV_ZONINGS, check_level, department_of_commune
 from qpv_sante.territories import Gazetteer, Territory
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ _LAYERS = {("qpv", 2015): "qpv_2015", ("qpv", 2024): "qpv_2024", ("department", 
 _LAYERS |= {("region", 2018): "region_2018"}
 
 
-def gazetteer() -> Gazetteer:
-    """The code tables of the store in use, read once."""
-    origin = store.find_store("codes/territories")
+def gazetteer(root: Path | None = None) -> Gazetteer:
+    """The code tables of the store in use (of another data root, if given), read once."""
+    origin = store.find_store("codes/territories", root)
     return _gazetteer(str(origin.path), origin)
 
 
@@ -55,7 +56,8 @@ def load_observations(
     indicator : str
         An id of `list_indicators`.
     geo_level : str, optional
-        `qpv`, `iris`, `commune`, `epci`, `department`, `region`, `country`; all by default.
+        `qpv`, `iris`, `commune`, `epci`, `department`, `region`, `country`, and those of imports (`living_area`,
+        `canton_town`); all by default.
     geo_vintage : int, optional
         Zoning of QPV (2015 or 2024), year of the official codes for other levels.
     year : int, optional
@@ -170,7 +172,13 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
     Returns
     -------
     Series of bool
-        A QPV or an EPCI that straddles the border counts as inside.
+        A QPV or an EPCI that straddles the border counts as inside. A living area counts where its central
+        commune lies; a town canton, of which the communes are not known, where its department lies.
+
+    Raises
+    ------
+    UnavailableLevelError
+        Town cantons asked for in a territory smaller than a department.
     """
     places = gazetteer()
     inside = pd.Series(False, index=frame.index)
@@ -179,7 +187,14 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
         if level == "qpv":
             codes = places.qpv_in(place, int(vintage))["geo_code"]
             inside[group.index] = group["geo_code"].isin(codes)
-        elif level in ("commune", "iris"):
+        elif level == "canton_town":
+            if place.level not in ("department", "region", "country"):
+                raise UnavailableLevelError(
+                    f"Town cantons are known by department only: ask for a department, a region or the country, not "
+                    f"{place.key}."
+                )
+            inside[group.index] = department_of_commune(group["geo_code"]).isin(communes["department"])
+        elif level in ("commune", "iris", "living_area"):
             from qpv_sante.territories import current_commune
 
             current = current_commune(group["geo_code"].str[:5], places.former_communes)

@@ -37,6 +37,10 @@ NOTES: dict[str, dict[str, str]] = {
         "première, les bornes couvrent les deux",
         "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled, bounds cover both",
     },
+    "neighbours": {
+        "fr": "avec {number} autre(s) territoire(s) que des QPV à cheval relient : {names}",
+        "en": "with {number} other territories that straddling QPV link: {names}",
+    },
     "withheld": {"fr": "{number} QPV sous secret", "en": "{number} QPV withheld"},
     "out_of_range": {
         "fr": "reste hors de [{low:g}, {high:g}] : non fiable",
@@ -145,7 +149,7 @@ def reference_values(
     else:
         host = _containers(members, reference)
     units = _units(reference, indicator, host, places, year, classes)
-    pooled = aggregation.pool(units, "group", kind=indicator.kind)
+    pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=units.attrs["extremes"])
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     made_of = str(units.attrs["level"])
     direct = made_of == reference.level
@@ -153,6 +157,7 @@ def reference_values(
     if reference.is_rest:
         inhabitants = _inhabitants(host, reference.level, places.communes)
         pooled = _rest(pooled, units, inside.merge(parts, on="geo_code"), inhabitants, indicator, lang)
+        pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     return pooled.reindex(members["group"].unique())
 
 
@@ -181,6 +186,10 @@ def _containers(members: pd.DataFrame, reference: Reference) -> pd.DataFrame:
         return pd.DataFrame({"group": groups, "code": reference.place.code})
     if reference.level == "country":
         return pd.DataFrame({"group": members["group"].unique(), "code": METROPOLITAN_FRANCE.code})
+    if (members["territory_code"].str.partition(":")[0] == reference.level).all():
+        # the row is itself such a territory: not the neighbours that share a QPV with it
+        own = members[["group", "territory_code"]].drop_duplicates()
+        return pd.DataFrame({"group": own["group"], "code": own["territory_code"].str.partition(":")[2]})
     column = "communes" if reference.level == "commune" else reference.level
     codes = members.set_index("group")[column].str.split(";").explode()
     codes = codes[codes.fillna("") != ""]
@@ -253,7 +262,8 @@ def _units(
         units = _from_small_units(reference.level, host, frame, level, places)
     units["flag"] = units["flag"].astype("str").fillna("unavailable")
     units["interval"] = units["interval"].fillna("none")
-    units.attrs["level"] = level
+    # the same distribution whatever the groups: a reference has the same bounds in every call
+    units.attrs = {"level": level, "extremes": (float(frame["lower"].min()), float(frame["upper"].max()))}
     return units
 
 
@@ -286,6 +296,23 @@ def _from_small_units(
     return units
 
 
+def _with_neighbours(
+    notes: pd.Series, host: pd.DataFrame, members: pd.DataFrame, level: str, places: Gazetteer, lang: str
+) -> pd.Series:
+    """Notes that name the territories taken together because QPV straddle them."""
+    own = _containers(members, Reference(level, level))
+    added = host.merge(own, on=["group", "code"], how="left", indicator="found")
+    added = added[added["found"] == "left_only"]
+    names = places.territories[places.territories["level"] == level].set_index("code")["name"]
+    said = {}
+    for group, codes in added.groupby("group")["code"]:
+        listed = [str(name) for name in names.reindex(codes).fillna("").head(5)]
+        more = "" if len(codes) <= len(listed) else ", …"
+        said[group] = NOTES["neighbours"][lang].format(number=len(codes), names=", ".join(listed) + more)
+    extra = pd.Series(said, dtype="str").reindex(notes.index)
+    return notes.where(extra.isna(), notes + " ; " + extra)
+
+
 def _rest(
     whole: pd.DataFrame,
     units: pd.DataFrame,
@@ -302,8 +329,8 @@ def _rest(
         rest = complete.assign(value=complete["value"] - taken, parts_missing=0)
         missing = parts["value"].isna().groupby(parts["group"]).sum()
         rest["parts_missing"] = missing.reindex(rest.index).fillna(0).astype(int)
-        highest = parts.groupby("group")["upper"].sum() + missing * parts["upper"].max()
-        rest["lower"] = complete["lower"] - highest.reindex(rest.index)
+        most = parts["upper"].where(parts["value"].notna(), aggregation.largest_counts(parts, parts["upper"].max()))
+        rest["lower"] = complete["lower"] - most.groupby(parts["group"]).sum().reindex(rest.index)
         rest["upper"] = complete["upper"] - taken
         rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
     else:
@@ -313,12 +340,14 @@ def _rest(
         extremes = (parts["lower"].min(), parts["upper"].max())
         rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio, extremes=extremes)
     low, high = indicator.range or [float("-inf"), float("inf")]
-    outside = (rest["value"] < low) | (rest["value"] > high)
+    outside = (rest["value"] < low) | (rest["value"] > high) | (rest["upper"] < low) | (rest["lower"] > high)
     withheld = rest["parts_missing"] > 0
+    # what is left cannot be less than nothing: impossible bounds stop at the indicator's own
+    floor = 0.0 if indicator.kind == "count" else low
     result = whole.assign(
         value=rest["value"].mask(whole["value"].isna()),
-        lower=rest["lower"],
-        upper=rest["upper"],
+        lower=rest["lower"].where(outside, rest["lower"].clip(lower=floor)),
+        upper=rest["upper"].where(outside, rest["upper"].clip(upper=high)),
         weight_used=rest["weight"],
         interval=whole["interval"].mask(withheld, "secrecy"),
         note=note,

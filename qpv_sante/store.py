@@ -244,6 +244,14 @@ class Build:
             "rows": len(frame),
         }
 
+    def holds(self, name: str) -> bool:
+        """Whether the build has a table, its own or that of the previous build."""
+        return f"{name}.parquet" in self._records
+
+    def rows(self, name: str) -> int:
+        """Rows of a table that the build has."""
+        return int(self._records[f"{name}.parquet"]["rows"])
+
     def drop(self, name: str) -> None:
         """Take a table out of the build; earlier builds keep theirs (see `purge`)."""
         (self.path / f"{name}.parquet").unlink(missing_ok=True)

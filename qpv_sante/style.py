@@ -273,7 +273,9 @@ def source_line(keys: Sequence[str], lang: Lang = "fr", *, outlines: Sequence[st
         licences += [known.source(name).licence for name in outlines]
         line += (" Contours : " if lang == "fr" else " Outlines: ") + ", ".join(makers) + "."
     if licences:
-        named = ", ".join(dict.fromkeys(licences)).replace(" ", _NO_BREAK_SPACE)
+        # the name of a licence stays on one line; the notice of a restricted source is a sentence, and wraps
+        kept = [name.replace(" ", _NO_BREAK_SPACE) if len(name) <= 30 else name for name in dict.fromkeys(licences)]
+        named = ", ".join(kept).replace(", ", f",{_NO_BREAK_SPACE}") if max(map(len, kept)) <= 30 else ", ".join(kept)
         line += f" {named}."
     return typography(line, lang)
 

@@ -8,7 +8,7 @@ file to the next:
     Béziers (34032)                QP034001 to QP034003, two of three published in 2021
     Lille and Mons-en-Barœul       QP059001 lies in both, its outline is a bow tie; QP059002 is secret
     Paris 13e                      QP075001, named by its arrondissement
-    Tourlaville, now Cherbourg     QP050001, named by a commune that was merged
+    Octeville, now Cherbourg       QP050001, named by a commune that is no more
     Saint-Denis (La Réunion)       QP974001, without an outline in 2015
     Île-de-Bréhat                  no QPV, no intercommunality, no urban unit
 """
@@ -428,7 +428,7 @@ def demo_2022() -> bytes:
         "QP034001|Centre Ville|19_472|Béziers|35,0|21,1|52,1|19,9|18,1|0|9_103|1_639|5_576|588|1_300|0",
         "QP034002|Iranget Grangette|3_124|Béziers|39,0|23,2|43,6|33,4||0|1_000|200|420|80|300|0",
         "QP034003|Devèze|3_947|Béziers|36,0|26,6|33,1|25,1|24,5|0|1_400|210|730|160|300|0",
-        "QP050001|Les Provinces|2_500|Tourlaville|36,2|21,3|40,6|5,2|4,3|0|800|200|400|60|140|0",
+        "QP050001|Les Provinces|2_500|Octeville|36,2|21,3|40,6|5,2|4,3|0|800|200|400|60|140|0",
         "QP059001|Nouveau Mons|6_000|Lille, Mons-en-Barœul|39,5|15,3|42,8|18,6|17,5|0|2_000|500|970|180|350|0",
         "QP059002|Concorde|1_500|Lille|41,5|13,7|44,9|20,6|18,7|0||||||5",
         "QP075001|Bédier - Boutroux|2_145|Paris 13e Arrondissement|29,4|27,7|63,3|26|16|0|960|96|700|44|120|0",
@@ -522,7 +522,7 @@ def census_2010() -> bytes:
         ["Centre Ville", "QP034001", "Béziers", "91", "6. 10000 et plus", 50.5, 19.3, 1.9],
         ["Iranget Grangette", "QP034002", "Béziers", "91", "2. 2000 à 3000", 44, 20, 2.3],
         ["Devèze", "QP034003", "Béziers", "91", "3. 3000 à 5000", 33.4, 15.5, 2.6],
-        ["Les Provinces", "QP050001", "Tourlaville", "25", "2. 2000 à 3000", 40, 21.7, 2.1],
+        ["Les Provinces", "QP050001", "Octeville", "25", "2. 2000 à 3000", 40, 21.7, 2.1],
         ["Nouveau Mons", "QP059001", "Lille, Mons-en-Barœul", "31", "4. 5000 à 10000", 41.9, 17.2, 2.4],
         ["Concorde", "QP059002", "Lille", "31", "1.    - de 1999", 43.1, "", ""],
         ["Bédier - Boutroux", "QP075001", "Paris", "11", "2. 2000 à 3000", 58, 9, 1.8],
@@ -591,6 +591,7 @@ def commune_events() -> bytes:
     rows = [
         "32|2016-01-01|COM|50602|TOURLAVILLE|Tourlaville|COM|50129|CHERBOURG EN COTENTIN|Cherbourg-en-Cotentin",
         "32|2016-01-01|COM|50602|TOURLAVILLE|Tourlaville|COMD|50602|TOURLAVILLE|Tourlaville",
+        "31|2000-02-28|COM|50383|OCTEVILLE|Octeville|COM|50129|CHERBOURG OCTEVILLE|Cherbourg-Octeville",
         "33|2000-02-27|COM|59355|LOMME|Lomme|COM|59350|LILLE|Lille",
         "33|2000-02-27|COM|59355|LOMME|Lomme|COMA|59355|LOMME|Lomme",
     ]
@@ -665,7 +666,7 @@ def qpv_2015() -> bytes:
         ("QP034001", "Centre Ville", "Béziers", square(x, y, SIDE)),
         ("QP034002", "Iranget Grangette", "Béziers", square(x + SIDE, y, SIDE)),
         ("QP034003", "Devèze", "Béziers", square(x + 3 * SIDE, y, SIDE)),
-        ("QP050001", "Les Provinces", "Tourlaville", square(*_CORNERS["50"], SIDE)),
+        ("QP050001", "Les Provinces", "Octeville", square(*_CORNERS["50"], SIDE)),
         ("QP059001", "Nouveau Mons", "Mons-en-Baroeul, Lille", bow_tie(*_CORNERS["59"], SIDE)),
         ("QP059002", "Concorde", "Lille", square(_CORNERS["59"][0] - 4 * SIDE, _CORNERS["59"][1], SIDE)),
         ("QP075001", "Bédier - Boutroux", "Paris 13ème arrondissement", square(*_CORNERS["75"], SIDE)),

@@ -92,7 +92,7 @@ def test_help_of_a_command_is_readable(run: Run, command: str) -> None:
     assert re.search(rf"Usage: qpv-sante {command}", shown)
     lines = [line.strip() for line in shown.splitlines()]
     usage = next(i for i, line in enumerate(lines) if line.startswith("Usage"))
-    assert re.match(r"[A-ZÉ][a-zé]+ .{25,}", next(line for line in lines[usage + 1 :] if line))
+    assert re.match(r"[A-ZÉ]\w+.{25,}", next(line for line in lines[usage + 1 :] if line))
     # each option of ours has words beside it
     for option in re.findall(r"--[a-z][a-z-]+", shown):
         line = next(line for line in shown.splitlines() if option in line and "Usage" not in line)

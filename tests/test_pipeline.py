@@ -157,7 +157,7 @@ def test_recipients_are_weighted_by_their_own_number(built: Path) -> None:
 def test_territories_of_the_miniature(built: Path) -> None:
     qpv = store.current_store().codes("qpv").set_index("geo_code")  # type: ignore[union-attr]
     assert qpv.loc["QP059001", "communes"] == "59350;59410"  # lies in both
-    assert qpv.loc["QP050001", "communes"] == "50129"  # Tourlaville was merged
+    assert qpv.loc["QP050001", "communes"] == "50129"  # Octeville was merged long ago, and has no delegate
     assert qpv.loc["QP075001", "communes"] == "75056"  # an arrondissement is not a commune
     assert qpv.loc["QP974001", ["communes", "region", "has_outline"]].tolist() == ["97411", "04", False]
     assert qpv.loc["QN05901I", "communes"] == "59350;59410"
@@ -646,7 +646,7 @@ def test_empty_result_says_why(built: Path) -> None:
 
 def test_former_commune_says_the_present_one(built: Path) -> None:
     with pytest.raises(UnknownNameError, match="commune:50129"):
-        qs.load_observations("poverty_rate", territory="Tourlaville")
+        qs.load_observations("poverty_rate", territory="Octeville")
 
 
 def test_territory_object_is_accepted(built: Path) -> None:

@@ -106,8 +106,9 @@ def estimate(
     DataFrame
         One row a QPV and predictor set: columns of the long table (value in percent, `flag` "estimated",
         `interval` "model"; an estimate that cannot be made is missing, flagged `unavailable`), then `predictors`,
-        `n_predictors`, `spread` (largest less smallest value of the QPV over single predictors, in points; missing
-        with fewer than two), `benchmark` (area, empty if none), `validated`, `population`, `assumption`, `reason`.
+        `n_predictors`, `spread` (largest less smallest value of the QPV over single predictors, before
+        benchmark, in points; missing with fewer than two), `benchmark` (area, empty if none), `validated`,
+        `population`, `assumption`, `reason`.
         `attrs`: `label`; `validation`, the records of `validate`'s frame (`pd.DataFrame(attrs["validation"])`);
         `assumptions`, in `fr` and `en`; `benchmark`, one record an area and set, with the factor and what it
         implies for the rest of the area; `min_population`.
@@ -156,9 +157,9 @@ def estimate(
     >>> figures = estimate("depression_prevalence", predictors=["finances"], territory="Béziers", lang="en")
     >>> figures[["geo_code", "value", "flag", "benchmark"]].round(1)
        geo_code  value       flag  benchmark
-    0  QP034001   24.3  estimated  region:76
-    1  QP034002   25.6  estimated  region:76
-    2  QP034003   25.1  estimated  region:76
+    0  QP034001   24.4  estimated  region:76
+    1  QP034002   25.8  estimated  region:76
+    2  QP034003   25.2  estimated  region:76
     """
     lang = style.check_lang(lang)
     names = check_predictors(indicator, predictors)
@@ -193,17 +194,18 @@ def estimate(
         if not (about["validated"] or allow_unvalidated):
             reason = words.REASONS["unvalidated"][lang].format(note=check["note"])
             assumed = words.assumption_of(combined, survey.level, False, False, lang)
-            bare = pd.DataFrame({"value": np.nan}, index=quarters.frame.index)
-            frames.append(bare.assign(reason=style.typography(reason, lang), assumption=assumed, **about))
+            empty = pd.DataFrame({"value": np.nan, "bare": np.nan}, index=quarters.frame.index)
+            frames.append(empty.assign(reason=style.typography(reason, lang), assumption=assumed, **about))
             continue
         error = check["error_logit"] if np.isfinite(check["error_logit"]) else constant_error(survey)
-        value, drawn, factor = _combined(
+        bare, value, drawn, factor = _combined(
             [single[name] for name in combined], survey, areas, country, quarters, target, combined
         )
         lower, upper = synthetic.percentile_limits(synthetic.expit(synthetic.logit(drawn) + error * noise), level)
         reason = _reasons(combined, quarters, value, lang)
         frame = pd.DataFrame({"value": 100 * value, "lower": 100 * lower, "upper": 100 * upper}, index=reason.index)
         frame["lower"], frame["upper"] = frame.min(axis=1), frame.max(axis=1)
+        frame["bare"] = 100 * bare
         frame[reason != ""] = np.nan
         if factor is not None:
             frame["benchmark"] = f"{target}:" + quarters.frame[str(target)]
@@ -288,14 +290,14 @@ def _combined(
     quarters: Quarters,
     target: str | None,
     names: tuple[str, ...],
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame | None]:
-    """Value and draws of each QPV under a predictor set, and the areas' factors if it can be benchmarked."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame | None]:
+    """Value before and after benchmark and draws of each QPV under a predictor set, and the areas' factors if any."""
     base = survey.country["value"].to_numpy() / 100
     value = synthetic.combine([part.value for part in parts], base)
     drawn = synthetic.combine([part.draws for part in parts], country)
     of_areas = [(part.area_value, part.area_draws) for part in parts]
     if target is None or any(one is None for one, _ in of_areas):
-        return value, drawn, None
+        return value, value, drawn, None
     whole = synthetic.combine([one for one, _ in of_areas if one is not None], base)
     whole_drawn = synthetic.combine([one for _, one in of_areas if one is not None], country)
     published = areas.published["value"].to_numpy() / 100
@@ -304,7 +306,7 @@ def _combined(
     place = factor.index.get_indexer(quarters.frame[target])
     found = (place >= 0)[:, None]
     drawn = drawn * np.where(found, (areas.draws / whole_drawn)[place], np.nan)
-    return value * np.where(found[:, 0], factor["factor"].to_numpy()[place], np.nan), drawn, factor
+    return value, value * np.where(found[:, 0], factor["factor"].to_numpy()[place], np.nan), drawn, factor
 
 
 def _reasons(names: tuple[str, ...], quarters: Quarters, value: np.ndarray, lang: style.Lang) -> pd.Series:
@@ -364,7 +366,8 @@ def _sources(names: tuple[str, ...], survey: Survey, quarters: Quarters) -> str:
 
 def _assemble(frames: list[pd.DataFrame], survey: Survey, quarters: Quarters, geo_vintage: int) -> pd.DataFrame:
     """The sets one under the other, QPV by QPV, in the form of the long table."""
-    alone = pd.concat([f["value"] for f in frames if f["n_predictors"].iloc[0] == 1], axis=1)
+    # before benchmark: only some predictors have one, and it would pass for a difference between them
+    alone = pd.concat([f["bare"] for f in frames if f["n_predictors"].iloc[0] == 1], axis=1)
     spread = (alone.max(axis=1) - alone.min(axis=1)).where(alone.notna().sum(axis=1) > 1)
     stacked = pd.concat([frame.assign(order=number) for number, frame in enumerate(frames)])
     stacked = stacked.rename_axis("geo_code").reset_index().sort_values(["geo_code", "order"], ignore_index=True)

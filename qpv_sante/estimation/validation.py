@@ -109,6 +109,7 @@ def validate(indicator: str, predictors: Sequence[str] = ("finances",), *, lang:
 def validation_frame(survey: Survey, predictors: Sequence[str], lang: str) -> pd.DataFrame:
     """`validate` on figures already loaded."""
     language = style.check_lang(lang)
+    separator = " ; " if language == "fr" else "; "
     rows = []
     for names in predictor_sets(predictors):
         direction, said = _direction(survey, names, lang)
@@ -123,7 +124,7 @@ def validation_frame(survey: Survey, predictors: Sequence[str], lang: str) -> pd
                 notes.append(NOTES["proxy"][lang])
             row = {"predictors": set_name(names), "rates": rates, "direction": direction, **errors}
             row["validated"] = bool(better and direction != "contradicts")
-            row["note"] = style.typography("; ".join([*notes, said] if said else notes), language)
+            row["note"] = style.typography(separator.join(filter(None, [*notes, said])), language)
             rows.append(row)
     frame = pd.DataFrame(rows).assign(indicator=survey.indicator, level=survey.level)
     return frame[list(VALIDATION_COLUMNS)]

@@ -10,14 +10,14 @@ COMMON: list[dict[str, str]] = [
         "en": "Estimate, not measured: no figure is published by QPV.",
     },
     {
-        "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier ajoute "
-        "ou retire n'est pas vu.",
+        "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier "
+        "ajoute ou retire n'est pas vu.",
         "en": "Within a category, residents would answer alike wherever they live: what the quarter adds or removes is "
         "not seen.",
     },
     {
-        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; il "
-        "ne comprend pas l'erreur des hypothèses de composition.",
+        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; "
+        "il ne comprend pas l'erreur des hypothèses de composition.",
         "en": "The interval adds the published sampling error and the error found when predicting {areas}; it leaves "
         "out the error of the assumptions on composition.",
     },
@@ -35,8 +35,8 @@ NAMES: dict[str, dict[str, str]] = {
 PREDICTOR: dict[str, dict[str, str]] = {
     "household": {
         "fr": "Type de ménage : part des ménages d'une personne du recensement ; familles monoparentales aussi "
-        "fréquentes parmi les ménages que parmi les foyers allocataires de la Caf (elles le sont moins) ; un adulte par ménage "
-        "d'une personne ou monoparental, deux par autre ménage",
+        "fréquentes parmi les ménages que parmi les foyers allocataires de la Caf (elles le sont moins) ; un adulte "
+        "par ménage d'une personne ou monoparental, deux par autre ménage",
         "en": "Household type: census share of one-person households; single parents as frequent among households as "
         "among Caf recipients (they are less so); one adult in a one-person or single-parent household, two in others",
     },

@@ -1,1 +1,370 @@
-"""The import door: files that are downloaded by hand, and the analyst's own."""
+"""The import door: files that are downloaded by hand, and the analyst's own.
+
+A Géoclip export, or a table in the documented template, becomes rows of the long table under a source of
+its own, and behaves as the open ones do in `load_observations`, `compare`, maps, lists and citations. It
+stays in the data folder: it is never embedded in the package, and a restriction notice follows its figures.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pandas as pd
+
+from qpv_sante import observations, store
+from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, core_catalogue
+from qpv_sante.content import sha256_of
+from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.imports import records
+from qpv_sante.imports.metadata import NAME_FORM, load_metadata
+
+if TYPE_CHECKING:
+    from qpv_sante.imports.drafts import Draft
+
+log = logging.getLogger(__name__)
+_RESERVED = ("territories", "outlines")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import stored.
+
+    Attributes
+    ----------
+    source : str
+        The edition's name in the table: `cartosante@2024`.
+    geo_level, geo_vintage : str, int
+        Level, and zoning or year of the codes.
+    indicators : dict of str to int
+        Rows by indicator.
+    flags : dict of str to int
+        Rows by flag.
+    withheld : int
+        Figures that the declared threshold withheld; those that the producer had withheld are not counted.
+    left_out : list of str
+        Headings of the file that were not read.
+    replaced : bool
+        Whether an earlier import of the same file was replaced.
+    restriction : str
+        The notice that follows the figures.
+    """
+
+    source: str
+    geo_level: str
+    geo_vintage: int
+    indicators: dict[str, int]
+    flags: dict[str, int]
+    withheld: int = 0
+    left_out: list[str] = field(default_factory=list)
+    replaced: bool = False
+    restriction: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows stored."""
+        return sum(self.indicators.values())
+
+    def __str__(self) -> str:
+        """The report as text, in French as the command line is."""
+        flags = ", ".join(f"{flag} {number}" for flag, number in self.flags.items())
+        done = "remplacé" if self.replaced else "importé"
+        lines = [f"{self.source} {done} : {self.rows} lignes, {self.geo_level} {self.geo_vintage} ({flags})"]
+        lines += [f"- {name} : {number} lignes" for name, number in self.indicators.items()]
+        if self.withheld:
+            lines.append(f"{self.withheld} chiffre(s) retiré(s) par la règle de secret")
+        if self.left_out:
+            lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
+        if self.restriction:
+            lines.append(f"Diffusion restreinte : {self.restriction}")
+        return "\n".join(lines)
+
+
+def import_observations(
+    path: Path | str,
+    *,
+    source: str,
+    mapping: Mapping[str, str | None] | None = None,
+    metadata: Path | str | Mapping[str, Any] | None = None,
+    root: Path | None = None,
+) -> ImportReport:
+    """Bring in a file that was downloaded by hand, or the analyst's own.
+
+    Parameters
+    ----------
+    path : Path or str
+        A Géoclip export (CartoSanté, INSEE's Statistiques locales, portals of regional health
+        observatories), or a CSV or XLSX in the form that `qpv-sante import --template FILE` writes.
+    source : str
+        Name of the source, in lower case: `cartosante`. Several files may be imported under one name, as
+        editions (`cartosante@2024`).
+    mapping : mapping of str to str or None, optional
+        Of a Géoclip export: heading (with or without its year) to indicator; the usual headings are known.
+        Of another table: heading to column of the template. None leaves a column out.
+    metadata : Path, str or mapping, optional
+        A TOML file or its content: title, producer, licence (or `restricted`, with the notice
+        `restriction`), edition, year, geo_level, geo_vintage, `[secrecy]` with its threshold, and one
+        `[indicator.NAME]` for each indicator that does not exist. A known Géoclip portal needs none.
+    root : Path, optional
+        Data root; see `qpv_sante.store.data_dir`. The catalogue sees the imports of the root in use.
+
+    Returns
+    -------
+    ImportReport
+        What was stored: rows by indicator and flag, figures that secrecy withheld, columns left out.
+
+    Raises
+    ------
+    SchemaError
+        The file has not the declared form: unknown code, wrong zoning, unknown missing marker, value out
+        of range, duplicate, unknown heading. The message names file, line, column and value.
+    CatalogueError
+        The metadata is incomplete or contradicts the catalogue.
+    ComparabilityError
+        Another source publishes the same indicator for the same level and year.
+    DisclosureError
+        A withheld figure can be found by subtraction.
+    UnknownNameError
+        A name that is taken or ill-formed, an unknown level or suffix.
+    StoreError
+        The file cannot be read, the data folder cannot be written, or the edition is another file's.
+
+    Notes
+    -----
+    Nothing is stored unless everything is right. The store keeps the table, not the file: what secrecy
+    withheld is nowhere in the data folder. Later builds keep imports as they are.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from qpv_sante.imports.template import write_template
+    >>> with TemporaryDirectory() as folder:
+    ...     table, declared = write_template(Path(folder) / "figures.csv")
+    ...     print(import_observations(table, source="ors", metadata=declared, root=Path(folder)))
+    ors@2023 importé : 4 lignes, qpv 2015 (observed 2, suppressed 1, unavailable 1)
+    - example_ald_share : 4 lignes
+    Diffusion restreinte : exemple, usage interne, ne pas diffuser
+    """
+    from qpv_sante.imports.drafts import make_draft
+
+    path, root = Path(path), root or store.data_dir()
+    declared = load_metadata(metadata)
+    _check_name(source)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    draft = make_draft(path, content, source, mapping, declared, root)
+    key = f"{source}@{draft.edition}"
+    with store.new_build(root) as target:
+        record, replaced = _record(source, draft, path.name, target, root)
+        _check_against_catalogue(draft.frame, record, key, root, where=path.name)
+        name = f"observations/{source}"
+        target.put(name, observations.concat([*_kept_editions(target, name, record, key), draft.frame]))
+        editions = target.sources.get(source, {}).get("editions", {})
+        editions = {one.id: editions[one.id] for one in record.source.vintage if one.id in editions}
+        editions[draft.edition] = {
+            "url": path.name,
+            "sha256": sha256_of(path),
+            "bytes": len(content),
+            "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "counts": draft.counts,
+        }
+        target.sources[source] = {
+            "title": record.source.title,
+            "producer": record.source.producer,
+            "licence": record.source.licence,
+            "imported": True,
+            "editions": editions,
+            "rows": target.rows(name),
+        }
+    # after the figures: a record without figures would promise what cannot be read
+    records.save_record(record, root)
+    store.purge(source, root)
+    log.info("%s imported from %s", key, path.name)
+    rows = draft.frame.groupby("indicator", observed=True).size()
+    flags = draft.frame["flag"].astype("str").value_counts()
+    return ImportReport(
+        source=key,
+        geo_level=draft.geo_level,
+        geo_vintage=draft.geo_vintage,
+        indicators={str(one): int(number) for one, number in rows.items()},
+        flags={str(one): int(number) for one, number in flags.items()},
+        withheld=draft.withheld,
+        left_out=draft.left_out,
+        replaced=replaced,
+        restriction=declared.restriction,
+    )
+
+
+def remove_import(source: str, *, root: Path | None = None) -> list[str]:
+    """Erase an imported source, or one of its editions, from the data folder.
+
+    Parameters
+    ----------
+    source : str
+        `ors`, or one edition: `ors@2023`.
+    root : Path, optional
+        Data root; see `qpv_sante.store.data_dir`.
+
+    Returns
+    -------
+    list of str
+        The editions that were removed. Their figures are erased from the earlier builds too. The file
+        that was imported is the analyst's: it is not touched.
+
+    Raises
+    ------
+    UnknownNameError
+        No such import; the message lists those that exist.
+    StoreError
+        The data folder cannot be written.
+
+    Examples
+    --------
+    >>> remove_import("ors_of_nowhere", root=Path("nowhere"))
+    Traceback (most recent call last):
+        ...
+    qpv_sante.errors.UnknownNameError: 'ors_of_nowhere' is not an import. Valid: none.
+    """
+    root = root or store.data_dir()
+    name, _, edition = source.partition("@")
+    path = records.record_path(name, root) if re.fullmatch(NAME_FORM, name) else None
+    current = store.current_store(root) if (store.processed_dir(root) / "CURRENT").is_file() else None
+    stored = current.manifest["sources"].get(name, {}) if current else {}
+    if path is None or not (path.is_file() or stored.get("imported")):
+        imported = [stamp[0].stem for stamp in records.record_stamps(root)]
+        kind = "is downloaded and built, not imported" if name in core_catalogue().sources else "is not an import"
+        raise UnknownNameError(f"{name!r} {kind}. {did_you_mean(name, imported)}")
+    removed = list(stored.get("editions", {}))
+    if edition and edition not in removed:
+        raise UnknownNameError(f"{name!r} has no edition {edition!r}. {did_you_mean(edition, removed)}")
+    rest = [one for one in removed if edition and one != edition]
+    record = records.load_record(path) if rest else None
+    # before the figures: the catalogue must not promise what is being erased
+    if record is not None:
+        records.save_record(_without(record, edition), root)
+    else:
+        path.unlink(missing_ok=True)
+    if stored:
+        with store.new_build(root) as target:
+            table = f"observations/{name}"
+            frame = pd.read_parquet(target.path / f"{table}.parquet") if rest and target.holds(table) else None
+            target.drop(table)
+            entry = target.sources.pop(name, {})
+            if frame is not None:
+                kept = frame[frame["source"].astype("str") != f"{name}@{edition}"].reset_index(drop=True)
+                target.put(table, kept)
+                editions = {one: entry["editions"][one] for one in rest}
+                target.sources[name] = {**entry, "editions": editions, "rows": len(kept)}
+    store.purge(name, root)
+    return [f"{name}@{one}" for one in removed if not edition or one == edition]
+
+
+def _check_name(source: str) -> None:
+    if not re.fullmatch(NAME_FORM, source):
+        raise UnknownNameError(f"source={source!r}: expected lower-case letters, digits and _, such as 'cartosante'.")
+    if source in core_catalogue().sources or source in _RESERVED:
+        raise UnknownNameError(
+            f"source={source!r} is a source of the package. Choose another name, such as 'my_{source}'."
+        )
+
+
+def _record(source: str, draft: Draft, file: str, target: store.Build, root: Path) -> tuple[records.ImportRecord, bool]:
+    """The source's record with this edition, and whether it replaces one."""
+    path = records.record_path(source, root)
+    before = None
+    if path.is_file():
+        try:
+            before = records.load_record(path)
+        except CatalogueError as error:
+            log.warning("%s Its other editions are left out.", error)
+    editions = target.sources.get(source, {}).get("editions", {})
+    there = editions.get(draft.edition)
+    if there and there["url"] != file:
+        raise StoreError(
+            f"{source}@{draft.edition} was imported from {there['url']}; {file} would replace it. Give another "
+            f"`edition` in the metadata, or remove the first: `qpv-sante import --remove {source}@{draft.edition}`."
+        )
+    vintage = Vintage(
+        id=draft.edition, year=draft.year, table={"geo_level": draft.geo_level, "geo_vintage": draft.geo_vintage}
+    )
+    described: Source = msgspec.structs.replace(draft.source, vintage=[vintage])
+    record = records.ImportRecord(source=described, themes=draft.themes, indicators=draft.defined, series=draft.series)
+    if before is not None:
+        kept = _without(before, draft.edition)
+        if kept.source.vintage and _terms(kept.source) != _terms(described):
+            raise CatalogueError(
+                f"{source} holds editions under other terms ({kept.source.licence}). One source has one producer and "
+                "one licence: import this file under another name."
+            )
+        other = [name for name, one in draft.defined.items() if not _agrees(kept.indicators.get(name), one)]
+        if other:
+            raise CatalogueError(
+                f"{file}: {other[0]} has another definition in the other editions of {source}. Give it another id, or "
+                f"leave [indicator.{other[0]}] out to keep the one that exists."
+            )
+        series = {
+            name: [*kept.series.get(name, []), *record.series.get(name, [])]
+            for name in {**kept.series, **record.series}
+        }
+        record = records.ImportRecord(
+            source=msgspec.structs.replace(
+                described, vintage=sorted([*kept.source.vintage, vintage], key=lambda one: one.id)
+            ),
+            themes={**kept.themes, **record.themes},
+            indicators={**kept.indicators, **record.indicators},
+            series=series,
+        )
+    return record, there is not None
+
+
+def _agrees(there: Indicator | None, defined: Indicator) -> bool:
+    return there is None or records.same_definition(there, defined)
+
+
+def _terms(source: Source) -> tuple[str, str, str]:
+    return source.producer, source.licence, source.restriction
+
+
+def _without(record: records.ImportRecord, edition: str) -> records.ImportRecord:
+    """A record without one edition, and without the indicators that it alone carried."""
+    vintages = [one for one in record.source.vintage if one.id != edition]
+    series: dict[str, list[Series]] = {}
+    for name, carried in record.series.items():
+        if rest := [one for one in carried if edition not in one.vintages]:
+            series[name] = rest
+    return records.ImportRecord(
+        source=msgspec.structs.replace(record.source, vintage=vintages),
+        themes=record.themes,
+        indicators={name: one for name, one in record.indicators.items() if name in series},
+        series=series,
+    )
+
+
+def _check_against_catalogue(
+    frame: pd.DataFrame, record: records.ImportRecord, key: str, root: Path, *, where: str
+) -> None:
+    """Refuse what contradicts the catalogue with the other imports; check the table's rules."""
+    from qpv_sante.imports.checks import check_new
+
+    others = [path for path, _, _ in records.record_stamps(root) if path.stem != record.source.id]
+    known: Catalogue = records.merge(records.with_records(core_catalogue(), others), record)
+    check_new(frame, known, key, where=where)
+    observations.validate(frame, where=f"{key}, {where}", known=known)
+
+
+def _kept_editions(target: store.Build, name: str, record: records.ImportRecord, key: str) -> list[pd.DataFrame]:
+    """Figures of the source's other editions."""
+    if not target.holds(name):
+        return []
+    frame = pd.read_parquet(target.path / f"{name}.parquet")
+    wanted = {record.source.key(vintage) for vintage in record.source.vintage} - {key}
+    kept = frame[frame["source"].astype("str").isin(wanted)]
+    return [observations.tidy(kept.astype({"source": "str"}))] if len(kept) else []

@@ -109,7 +109,8 @@ def load_metadata(given: Path | str | Mapping[str, Any] | None) -> Metadata:
 
     Examples
     --------
-    >>> load_metadata({"licence": "restricted", "restriction": "ORS, usage interne."}).licence_text
+    >>> given = {"licence": "restricted", "restriction": "ORS, usage interne.", "secrecy": {"threshold": 11}}
+    >>> load_metadata(given).licence_text
     'Diffusion restreinte : ORS, usage interne'
     >>> load_metadata({"licence": "restricted"})
     Traceback (most recent call last):
@@ -149,6 +150,11 @@ def _problems(declared: Metadata) -> list[str]:
         found.append(
             'licence = "restricted" needs `restriction`, the notice that follows the figures in every table, figure '
             "and citation (who may see them, until when, under which agreement)"
+        )
+    if declared.restriction and declared.secrecy is None:
+        found.append(
+            "restricted figures need [secrecy] with its threshold, and applied_by_producer = true where the producer "
+            "applied it"
         )
     for marker, flag in declared.missing.items():
         if flag not in MISSING_FLAGS:
@@ -276,14 +282,17 @@ def choose_columns(
     titles = {title for title, _ in columns.values()}
     strangers = [heading for heading in asked if heading not in columns and heading not in titles]
     if strangers:
-        raise SchemaError(f"{where}: no column {strangers[0]!r} to map. {did_you_mean(strangers[0], columns, limit=30)}")
+        raise SchemaError(
+            f"{where}: no column {strangers[0]!r} to map. {did_you_mean(strangers[0], columns, limit=30)}"
+        )
     chosen = {}
     for heading, (title, _) in columns.items():
         if heading not in every and title not in every:
             raise SchemaError(
-                f"{where}: line 3, unknown heading {heading!r}. {did_you_mean(title, known_headings().headings, limit=0)} "
-                f"Give mapping={{{title!r}: 'an_indicator'}}, defined in the metadata as [indicator.an_indicator], "
-                f"or mapping={{{title!r}: None}} to leave the column out."
+                f"{where}: line 3, unknown heading {heading!r}. "
+                f"{did_you_mean(title, known_headings().headings, limit=0)} Give "
+                f"mapping={{{title!r}: 'an_indicator'}}, defined in the metadata as [indicator.an_indicator], or "
+                f"mapping={{{title!r}: None}} to leave the column out."
             )
         name = every[heading] if heading in every else every[title]
         if name:

@@ -67,7 +67,10 @@ def load_record(path: Path) -> ImportRecord:
         Damaged; the message says how to be rid of it.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ImportRecord)
+        record = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ImportRecord)
+        for vintage in record.source.vintage:
+            record.source.tables_of(vintage)
+        return record
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(
             f"The record of the import {path.stem!r} is damaged: {error}. Import the file again, or remove it: "
@@ -101,7 +104,7 @@ def save_record(record: ImportRecord, root: Path | None = None) -> Path:
 def _plain(value: Any) -> Any:
     """The value without what is not set: TOML has no null."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if one is not None and one not in ({}, [])}
+        return {name: _plain(one) for name, one in value.items() if one is not None}
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
@@ -125,14 +128,16 @@ def merge(known: Catalogue, record: ImportRecord) -> Catalogue:
     """
     name = record.source.id
     if name in known.sources:
-        raise CatalogueError(f"The import {name!r} bears the name of a source that exists. Import it under another name.")
+        raise CatalogueError(
+            f"The import {name!r} bears the name of a source that exists. Import it under another name."
+        )
     indicators = dict(known.indicators)
     for indicator_id, defined in record.indicators.items():
         there = indicators.setdefault(indicator_id, defined)
         if there is not defined and not same_definition(there, defined):
             raise CatalogueError(
-                f"The import {name!r} defines {indicator_id} as a {defined.kind} in {defined.unit['en']}; it exists as a "
-                f"{there.kind} in {there.unit['en']}, defined: {there.definition['en']} Give it another id, or leave "
+                f"The import {name!r} defines {indicator_id} as a {defined.kind} in {defined.unit['en']}; it exists as "
+                f"a {there.kind} in {there.unit['en']}, defined: {there.definition['en']} Give it another id, or leave "
                 "its definition out to add to the one that exists."
             )
     for indicator_id, series in record.series.items():

@@ -80,9 +80,9 @@ def withhold(
     if len(unknown) and not rule.applied_by_producer:
         first = unknown.iloc[0]
         raise SchemaError(
-            f"{where}: line {first['line']}, {first['indicator']}: the rule of secrecy (threshold {rule.threshold}) cannot "
-            f"be checked, as {len(unknown)} figures come without count or denominator. Add the column `count` or "
-            "`denominator`, or declare `applied_by_producer = true` in [secrecy] if the producer applied it."
+            f"{where}: line {first['line']}, {first['indicator']}: the rule of secrecy (threshold {rule.threshold}) "
+            f"cannot be checked, as {len(unknown)} figures come without count or denominator. Add the column `count` "
+            "or `denominator`, or declare `applied_by_producer = true` in [secrecy] if the producer applied it."
         )
     small = (number < rule.threshold) & (rule.zero_is_secret | (number > 0))
     few = size < rule.threshold
@@ -153,8 +153,8 @@ def _by_territory(frame: pd.DataFrame, totals: pd.DataFrame, level: str, places:
         if listed == len(inside) and (~known).sum() == 1 and inside.loc[~known, "hidden"].all():
             part = inside[~known].iloc[0]
             yield (
-                f"{part['indicator']} of {part['geo_code']} (line {part['line']}) is {total.geo_code} (line {total.line}) "
-                f"less its {known.sum()} other {level}"
+                f"{part['indicator']} of {part['geo_code']} (line {part['line']}) is {total.geo_code} "
+                f"(line {total.line}) less its {known.sum()} other {level}"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -71,10 +72,14 @@ def read_template(
     frame = frame.assign(value=values, flag=_flags(renamed, flags, where))
     blank = Table(decimal=table.decimal, missing={"": "unavailable", **table.missing})
     for name in _NUMBERS:
-        found = parse_numbers(renamed[name], blank, where=where, declare_in=declare)[0] if name in renamed else float("nan")
+        found = (
+            parse_numbers(renamed[name], blank, where=where, declare_in=declare)[0] if name in renamed else float("nan")
+        )
         frame[name] = found
     for name, form, expected in (("sex", "_T|F|M", "F, M or _T"), ("age", _AGE, "Y18T29, Y_GE60, Y_LT18 or _T")):
-        words = renamed[name].str.strip().replace("", TOTAL) if name in renamed else pd.Series(TOTAL, index=renamed.index)
+        words = (
+            renamed[name].str.strip().replace("", TOTAL) if name in renamed else pd.Series(TOTAL, index=renamed.index)
+        )
         _refuse(words, ~words.str.fullmatch(form).astype(bool), f"expected {expected}", where)
         frame[name] = words
     frame["year"] = _years(renamed, declared, where)
@@ -103,7 +108,7 @@ def _first_sheet(content: bytes, where: str) -> str:
         raise SchemaError(f"{where}: not a readable workbook: {error}") from error
 
 
-def _decimal(path: Path, declared: Metadata) -> str:
+def _decimal(path: Path, declared: Metadata) -> Literal[",", "."]:
     # a workbook holds numbers, which are read with a point whatever the spreadsheet shows
     return declared.decimal if path.suffix.lower() in (".csv", ".txt") else "."
 
@@ -112,7 +117,9 @@ def _renamed(cells: pd.DataFrame, asked: Mapping[str, str | None], where: str) -
     """The columns under the template's names."""
     strangers = [heading for heading in asked if heading not in cells]
     if strangers:
-        raise SchemaError(f"{where}: no column {strangers[0]!r} to map. {did_you_mean(strangers[0], cells.columns, limit=30)}")
+        raise SchemaError(
+            f"{where}: no column {strangers[0]!r} to map. {did_you_mean(strangers[0], cells.columns, limit=30)}"
+        )
     names = {heading: asked.get(heading, str(heading).casefold()) or "" for heading in cells.columns}
     unknown = [heading for heading, name in names.items() if name and name not in COLUMNS]
     if unknown:
@@ -149,7 +156,10 @@ def _flags(renamed: pd.DataFrame, flags: pd.Series, where: str) -> pd.Series:
     present = flags == "observed"
     _refuse(renamed["flag"], present & ~told.isin(["", *valid]), f"expected {', '.join(valid)} or blank", where)
     _refuse(
-        renamed["flag"], ~present & ~told.isin(["", *MISSING_FLAGS]), f"expected {', '.join(MISSING_FLAGS)} or blank", where
+        renamed["flag"],
+        ~present & ~told.isin(["", *MISSING_FLAGS]),
+        f"expected {', '.join(MISSING_FLAGS)} or blank",
+        where,
     )
     return flags.mask(told != "", told)
 
@@ -185,7 +195,9 @@ def write_template(path: Path | str) -> tuple[Path, Path]:
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":
-        raise UnknownNameError(f"Cannot write {path.name}: the template is a .csv; a .xlsx of the same columns is read too.")
+        raise UnknownNameError(
+            f"Cannot write {path.name}: the template is a .csv; a .xlsx of the same columns is read too."
+        )
     both = path, path.with_suffix(".toml")
     there = [one.name for one in both if one.exists()]
     if there:

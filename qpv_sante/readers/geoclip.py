@@ -190,7 +190,9 @@ def parse_level(referential: str, *, where: str) -> tuple[str, int | None]:
     return level, int(dated[2]) if dated else vintage
 
 
-def long_table(export: Export, headings: list[str], *, where: str, missing: Mapping[str, str] | None = None) -> pd.DataFrame:
+def long_table(
+    export: Export, headings: list[str], *, where: str, missing: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The figures of chosen columns, one row each.
 
     Parameters
@@ -215,8 +217,8 @@ def long_table(export: Export, headings: list[str], *, where: str, missing: Mapp
 
     Examples
     --------
-    >>> text = "X; ;\\nRéférentiel géographique : France par commune; ;\\nCode;Libellé;ALD 2024\\n01004;A;N/A - secret statistique"
-    >>> export = read_export(text.encode(), where="example")
+    >>> title = "X; ;\\nRéférentiel géographique : France par commune; ;\\nCode;Libellé;ALD 2024\\n"
+    >>> export = read_export((title + "01004;A;N/A - secret statistique").encode(), where="example")
     >>> long_table(export, ["ALD 2024"], where="example").values.tolist()
     [[4, '01004', 'ALD 2024', 2024, nan, 'suppressed']]
     """
@@ -228,5 +230,7 @@ def long_table(export: Export, headings: list[str], *, where: str, missing: Mapp
             export.cells[heading], table, where=where, declare_in="the `[missing]` table of the import's metadata"
         )
         part = pd.DataFrame({"line": codes.index, "geo_code": codes.to_numpy()})
-        parts.append(part.assign(column=heading, year=export.columns[heading][1], value=values.to_numpy(), flag=flags.to_numpy()))
+        parts.append(
+            part.assign(column=heading, year=export.columns[heading][1], value=values.to_numpy(), flag=flags.to_numpy())
+        )
     return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,172 @@
+"""Health figures at the level where they are published, and what is around a quarter."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qpv_sante as qs
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
+from qpv_sante.health import HEALTH_COLUMNS, compare_health
+
+DEPRESSION = "depression_prevalence"
+HEALTH = "self_perceived_health_good"
+
+
+@pytest.fixture(autouse=True)
+def _snapshot(tmp_path, monkeypatch):
+    """The embedded figures, whatever was built on this machine."""
+    monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "none"))
+
+
+def published(table):
+    return table[table["kind"] == "published"].reset_index(drop=True)
+
+
+def test_regions_against_the_country():
+    table = compare_health(DEPRESSION, year=2024)
+    assert list(table.columns) == list(HEALTH_COLUMNS)
+    rows = published(table)
+    assert len(rows) == 17
+    assert set(rows["level"]) == {"region"}
+    one = rows.set_index("territory").loc["Occitanie"]
+    assert one[["value", "lower", "upper", "n"]].tolist() == [17.7, 16.1, 19.4, 2565]
+    assert one[["reference_value", "reference_lower", "reference_upper"]].tolist() == [15.6, 15.1, 16.0]
+
+
+def test_the_difference_is_never_narrower_than_that_of_independent_samples():
+    rows = published(compare_health(DEPRESSION, year=2024))
+    half = np.hypot(rows["value"] - rows["lower"], rows["reference_upper"] - rows["reference_value"])
+    assert (rows["difference"] - rows["difference_lower"] >= half).all()
+    assert rows["difference_lower"].tolist() == pytest.approx((rows["lower"] - rows["reference_upper"]).tolist())
+    assert rows["difference_upper"].tolist() == pytest.approx((rows["upper"] - rows["reference_lower"]).tolist())
+
+
+def test_the_region_of_a_town_with_sex_and_age():
+    row = published(compare_health(DEPRESSION, year=2024, territory="Béziers", sex="F", age="Y18T29")).iloc[0]
+    assert row[["territory", "value", "n", "reference_value"]].tolist() == ["Occitanie", 32.8, 207, 26.7]
+
+
+def test_contrasts_are_rows_of_the_country_and_say_what_they_are():
+    table = compare_health(DEPRESSION, year=2024)
+    rows = table[table["kind"] == "survey_contrast"]
+    assert set(rows["level"]) == {"country"}
+    assert rows["note"].str.contains("aucun contraste publié pour cet indicateur").all()
+    assert rows["lower"].isna().all()
+    assert DEPRESSION not in set(rows["indicator"])
+    own = compare_health(HEALTH, year=2021, territory="Nord", lang="en")
+    contrast = own[own["kind"] == "survey_contrast"].iloc[0]
+    assert contrast[["value", "reference_value"]].tolist() == [59.4, 65.6]
+    assert contrast["difference"] == pytest.approx(-6.2)
+    assert contrast["note"].startswith("known through")
+
+
+def test_perceived_health_gives_one_row_an_age_and_no_invented_interval():
+    rows = published(compare_health(HEALTH, year=2021, territory="Pas-de-Calais"))
+    assert rows["age"].tolist() == ["Y5T24", "Y25T59", "Y_GE60"]
+    assert rows["value"].iloc[1] == pytest.approx(79.6, abs=0.05)
+    assert rows["reference_value"].iloc[1] == pytest.approx(81.6, abs=0.06)
+    assert rows[["lower", "upper", "difference_lower"]].isna().all(axis=None)
+    assert rows["note"].str.contains("aucun intervalle publié").all()
+
+
+def test_a_region_of_perceived_health_is_its_departments_weighted():
+    row = published(compare_health(HEALTH, year=2021, by="region", territory="Occitanie", age="Y25T59")).iloc[0]
+    parts = qs.load_observations(HEALTH, territory="Occitanie", age="Y25T59")
+    assert row["value"] == pytest.approx(np.average(parts["value"], weights=parts["denominator"]))
+    assert "départements" in row["note"]
+
+
+def test_withheld_departments_are_counted():
+    row = published(compare_health(HEALTH, year=2021, by="region", territory="Occitanie", age="Y5T24")).iloc[0]
+    assert "1 département(s) sous secret sur 13" in row["note"]
+    alone = published(compare_health(HEALTH, year=2021, territory="Gers", age="Y5T24")).iloc[0]
+    assert np.isnan(alone["value"])
+    assert alone["flag"] == "suppressed"
+
+
+def test_compare_answers_with_the_level_that_exists():
+    table = qs.compare(DEPRESSION, geo_vintage=2015, year=2024, territory="Lille")
+    pd.testing.assert_frame_equal(table, compare_health(DEPRESSION, year=2024, territory="Lille", by="region"))
+    assert "qpv" not in set(table["level"])
+
+
+def test_the_sources_of_a_comparison_are_cited():
+    cited = qs.cite(compare_health(DEPRESSION, year=2024)).split("\n")
+    assert len(cited) == 2
+    assert all(line.startswith("Santé publique France") for line in cited)
+
+
+def test_a_regions_value_is_not_painted_on_quarters():
+    region = qs.load_observations(DEPRESSION, geo_level="region", territory="Occitanie")
+    quarters = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+    with pytest.raises(ComparabilityError, match="one level and one zoning"):
+        qs.attach_zones(pd.concat([region, quarters]))
+    # alone, it lies on the outline of the region, and there is only one
+    assert len(qs.attach_zones(region)) == 1
+    with pytest.raises(UnavailableLevelError, match=r"not published per QPV.*qs\.estimate"):
+        qs.load_observations(DEPRESSION, geo_level="qpv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"by": "department"}, UnavailableLevelError, "by='region'"),
+        ({"by": "commune"}, UnavailableLevelError, "not published by commune"),
+        ({"by": "regions"}, UnknownNameError, "Did you mean 'region'"),
+        ({"year": 2021}, UnavailableLevelError, "country 2024"),
+        ({"age": "Y25T59"}, UnavailableLevelError, "Y18T29"),
+        ({"indicator": "poverty_rate"}, UnavailableLevelError, "published by QPV"),
+        ({"territory": "Occitani"}, UnknownNameError, "Did you mean 'Occitanie'"),
+    ],
+)
+def test_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        compare_health(**{"indicator": DEPRESSION, "year": 2024, **arguments})
+
+
+def test_context_of_a_quarter():
+    sheet = qs.context("QP034001")
+    poverty = sheet.measured.set_index("indicator").loc["poverty_rate"]
+    assert poverty[["value", "year", "flag", "source"]].tolist() == [
+        54.9,
+        "2019",
+        "observed",
+        "insee_filosofi_qpv@2019",
+    ]
+    assert set(sheet.measured["level"]) == {"qpv"}
+    assert set(sheet.around["level"]) == {"region", "department", "country"}
+    assert set(sheet.around["indicator"]) >= {DEPRESSION, HEALTH}
+    country = sheet.around[(sheet.around["indicator"] == DEPRESSION) & (sheet.around["level"] == "country")].iloc[0]
+    assert country[["value", "n", "source"]].tolist() == [15.6, 34795, "spf_barometer_2024@2024"]
+    assert "Hérault" in repr(sheet)
+
+
+def test_context_keeps_a_missing_value_missing():
+    sheet = qs.context("QP973001").measured.set_index("indicator")
+    assert np.isnan(sheet.loc["poverty_rate", "value"])
+    assert sheet.loc["poverty_rate", "flag"] == "unavailable"
+    assert sheet.loc["under_25_share", "flag"] == "suppressed"
+
+
+def test_context_of_the_other_zoning_in_english():
+    sheet = qs.context("qpv:QN05971M", lang="en")
+    assert sheet.measured.set_index("indicator").loc["poverty_rate", "value"] == 49.0
+    assert "not the quarter's" in repr(sheet)
+
+
+def test_context_shows_as_escaped_html():
+    from qpv_sante.context import Context
+
+    sheet = qs.context("QP034001")
+    page = sheet._repr_html_()
+    assert page.count("<table>") == 2
+    assert "QP034001" in page
+    trap = Context(sheet.code, "<script>alert(1)</script>", sheet.frame.assign(territory="<b>"), sheet.lang)
+    assert "<script>" not in trap._repr_html_()
+    assert "<b>" not in trap._repr_html_()
+
+
+@pytest.mark.parametrize("given", ["Occitanie", "QP999999", "commune:34032"])
+def test_context_takes_a_quarter(given):
+    with pytest.raises(UnknownNameError):
+        qs.context(given)

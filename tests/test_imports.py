@@ -1,0 +1,756 @@
+"""The import door: what comes in, what is refused, what follows the figures, and how they leave."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import producers as miniature
+import pytest
+import tomli_w
+from matplotlib import pyplot as plt
+
+import qpv_sante as qs
+from conftest import Producers
+from qpv_sante import cli, export, maps, snapshot, store
+from qpv_sante.catalogue import catalogue, core_catalogue, load_catalogue
+from qpv_sante.errors import (
+    CatalogueError,
+    ComparabilityError,
+    DisclosureError,
+    QpvSanteError,
+    SchemaError,
+    StoreError,
+    UnavailableLevelError,
+    UnknownNameError,
+)
+from qpv_sante.imports import records
+from qpv_sante.imports.metadata import known_headings
+from qpv_sante.imports.template import write_template
+from qpv_sante.readers import geoclip
+
+EXPORTS = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "context" / "sante"
+SECRET, ABSENT = "N/A - secret statistique", "N/A - résultat non disponible"
+NOTICE = "convention ORS 2024, usage interne"
+RESTRICTED: dict[str, Any] = {
+    "title": "Affections de longue durée par QPV",
+    "producer": "ORS Occitanie",
+    "licence": "restricted",
+    "restriction": NOTICE,
+    "edition": "2023",
+    "year": 2023,
+    "geo_level": "qpv",
+    "geo_vintage": 2015,
+    "secrecy": {"threshold": 11},
+    "indicator": {
+        "ors_ald_share": {
+            "label": {"fr": "Part en ALD (ORS)", "en": "Long-term illness (ORS)"},
+            "unit": "%",
+            "kind": "rate",
+            "higher_is": "worse",
+            "definition": "Bénéficiaires en ALD, rapportés aux bénéficiaires.",
+        }
+    },
+}
+COUNT = {"label": "Décès", "unit": "décès", "kind": "count", "definition": "Décès domiciliés."}
+QPV = """geo_code;value;count;denominator
+QP034001;14,2;1136;8000
+QP034002;17,5;560;3200
+QP034003;8,0;8;100
+QP059001;s;;"""
+
+Import = Callable[..., Any]
+
+
+def geoclip_text(
+    *rows: str,
+    headings: str = "APL Médecins généralistes 2023;Part des bénéf. en ALD dans la pop 2024",
+    level: str = "bassin de vie",
+    producer: str = "CartoSanté",
+) -> str:
+    """An export as the portals write it: two title lines padded with `; `, byte-order mark, decimal point."""
+    pad = "; " * (headings.count(";") + 2)
+    title = [f"{producer}{pad}", f"Référentiel géographique : France par {level}{pad}", f"Code;Libellé;{headings}"]
+    return "\n".join([*title, *rows])
+
+
+LIVING_AREAS = geoclip_text(
+    f"01004;Ambérieu-en-Bugey;3;{SECRET}", "01033;Valserhône;1.8;13.7", f"977ZZ;St-Barthélémy;{ABSENT};1.9"
+)
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder: everything but imports comes from the embedded snapshot."""
+    monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Import:
+    """Write a file and import it; metadata are RESTRICTED with changes, or none for an export."""
+
+    def write(
+        text: str | bytes, *, name: str = "figures.csv", source: str = "ors", mapping: Any = None, **changes: Any
+    ) -> Any:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8-sig"))
+        export_of_portal = isinstance(text, str) and "Référentiel" in text
+        declared = changes if export_of_portal else {**RESTRICTED, **changes}
+        declared = {key: value for key, value in declared.items() if value is not None}
+        return qs.import_observations(path, source=source, mapping=mapping, metadata=declared or None)
+
+    return write
+
+
+def values(indicator: str, **asked: Any) -> dict[str, float]:
+    frame = qs.load_observations(indicator, **asked)
+    return frame.set_index("geo_code")["value"].dropna().to_dict()
+
+
+def nothing_stored(data: Path) -> bool:
+    return not list(data.glob("processed/builds/*")) and not list(data.glob("imports/*"))
+
+
+# --- Géoclip exports ---------------------------------------------------------------------------------------------
+
+
+def test_export_is_recognised_without_metadata(bring: Import) -> None:
+    report = bring(LIVING_AREAS, source="cartosante")
+    assert report.source == "cartosante@2024"
+    assert (report.geo_level, report.geo_vintage, report.rows) == ("living_area", 2022, 6)
+    assert report.indicators == {"ald_share": 3, "gp_access": 3}
+    assert report.flags == {"observed": 4, "suppressed": 1, "unavailable": 1}
+    frame = qs.load_observations("ald_share", geo_level="living_area", geo_vintage=2022, year=2024)
+    assert frame[["geo_code", "flag"]].values.tolist() == [
+        ["01004", "suppressed"],
+        ["01033", "observed"],
+        ["977ZZ", "observed"],
+    ]
+    assert values("gp_access", year=2023) == {"01004": 3.0, "01033": 1.8}
+    assert catalogue().rounding("gp_access", "cartosante@2024") == 0.05
+    described = str(qs.describe("ald_share"))
+    assert "living_area 2022 (2024)" in described
+    assert "CartoSanté" in described
+    assert qs.cite("cartosante").startswith("CartoSanté (Agences régionales de santé), « CartoSanté")
+
+
+def test_known_headings_make_indicators_of_the_catalogue() -> None:
+    known = known_headings()
+    core = core_catalogue()
+    assert set(known.existing) <= set(core.indicators)
+    assert not set(known.indicator) & set(core.indicators)
+    for name, measure in known.indicator.items():
+        assert measure.headings, name
+        assert measure.producer, name
+        assert measure.theme in {**known.theme, **core.themes}, name
+        for text in (measure.label, measure.unit, measure.definition, measure.population):
+            assert isinstance(text, dict), name
+            assert set(text) == {"fr", "en"}, name
+    headings = [heading for measure in known.indicator.values() for heading in measure.headings]
+    assert len(headings) == len(set(headings))
+
+
+def test_territory_of_living_areas_is_that_of_their_central_commune(bring: Import) -> None:
+    bring(LIVING_AREAS, source="cartosante")
+    assert set(values("gp_access", territory="department:01")) == {"01004", "01033"}
+    assert set(values("gp_access", territory="commune:01033")) == {"01033"}
+    rows = (
+        "0106;Bourg-en-Bresse-2;3.1",
+        "01004;Ambérieu;3",
+        "2A01;Ajaccio-1;2",
+        "97493;Saint-Paul-3;1",
+        "69381;Lyon;4",
+    )
+    bring(
+        geoclip_text(*rows, headings="APL Médecins généralistes 2023", level="bassin de vie / canton-ville"),
+        name="apl.csv",
+        source="cartosante",
+    )
+    assert set(values("gp_access", geo_level="canton_town", territory="department:01")) == {"0106", "01004"}
+    assert set(values("gp_access", geo_level="canton_town", territory="region:94")) == {"2A01"}
+    with pytest.raises(UnavailableLevelError, match="Town cantons are known by department only"):
+        qs.load_observations("gp_access", geo_level="canton_town", territory="commune:01033")
+
+
+def test_existing_indicator_gains_a_level_and_keeps_its_definition(bring: Import) -> None:
+    before = core_catalogue().indicator("poverty_rate")
+    text = geoclip_text("01;Ain;10.8", headings="Taux de pauvreté 2021", level="département", producer="Insee - X")
+    with pytest.raises(CatalogueError, match="metadata must give title, licence"):
+        bring(text, source="sl")
+    bring(text, source="sl", title="Export", licence="Licence Ouverte 2.0")
+    after = catalogue().indicator("poverty_rate")
+    assert records.same_definition(before, after)
+    assert "department" in qs.list_indicators().set_index("id").loc["poverty_rate", "levels"]
+    assert values("poverty_rate", geo_level="department", year=2021) == {"01": 10.8}
+    # what was there is untouched: the snapshot answers, and does not complain of the young folder
+    assert values("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+
+
+def test_mapping_names_and_leaves_out_columns(bring: Import) -> None:
+    text = LIVING_AREAS.replace("APL Médecins généralistes", "Indice local")
+    with pytest.raises(SchemaError, match=r"figures.csv: line 3, unknown heading 'Indice local 2023'.*mapping="):
+        bring(text)
+    report = bring(text, mapping={"Indice local": "gp_access", "Part des bénéf. en ALD dans la pop 2024": None})
+    assert (report.indicators, report.left_out) == ({"gp_access": 3}, ["Part des bénéf. en ALD dans la pop 2024"])
+    with pytest.raises(SchemaError, match=r"no column 'Indise' to map. Valid: Indice local 2023, Part"):
+        bring(text, mapping={"Indise": None})
+    with pytest.raises(SchemaError, match="every column is left out"):
+        bring(text, mapping={"Indice local": None, "Part des bénéf. en ALD dans la pop": None})
+    own = {"indicator": {"local_index": {**COUNT, "kind": "score", "headings": ["Indice local"]}}}
+    assert set(bring(text, source="other", mapping={"Part des bénéf. en ALD dans la pop": None}, **own).indicators) == {
+        "local_index"
+    }
+
+
+BAD_EXPORTS = {
+    "unknown marker": (("1.8;13.7", "1.8;c"), r"column Part des bénéf.*, line 5: 'c' is neither .* `\[missing\]`"),
+    "decimal comma": (("13.7", "13,7"), r"line 5: '13,7' is neither a number \(decimal mark '.'\)"),
+    "rate above 100": (("13.7", "137"), r"line 5, column Part des bénéf.* 2024, 01033: 137; a rate .* \[0, 100\]"),
+    "unknown code": (("01033", "01999"), r"line 5, no living_area of 2022 has the code '01999'; 2 such codes"),
+    "lost zero": (("01033", "1033"), r"line 5: 1 code is not a living_area code \(2022\): '1033'"),
+    "duplicate": (("01033", "01004"), r"line 5, 01004 is there twice for gp_access of 2023 \(first at line 4\)"),
+    "unknown level": (
+        ("bassin de vie", "bassin d'emploi"),
+        r"line 2: unknown geographic referential .bassin d'emploi",
+    ),
+    "no place": ((" : France par", " France"), r"line 2 is expected to read 'Référentiel géographique : France par"),
+    "no year": (("APL Médecins généralistes 2023", "APL"), r"line 3, column 'APL': no year at the end"),
+    "period": (("généralistes 2023", "généralistes 2018-2023"), "figures of a period are not one year's"),
+    "twice": (
+        ("Part des bénéf. en ALD dans la pop 2024", "APL Médecins généralistes 2023"),
+        "line 3 has the same head",
+    ),
+    "header": (("Code;Libellé", "Code;Nom"), r"line 3 is expected to begin with Code;Libellé"),
+    "no producer": (("CartoSanté;", ";"), "line 1 is expected to name the producer"),
+    "cut row": (("01033;Valserhône;1.8;13.7", "01033;Valserhône"), "line 5 has fewer cells than the header"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_EXPORTS)
+def test_bad_export_is_refused_with_its_place(fault: str, bring: Import, data: Path) -> None:
+    (old, new), message = BAD_EXPORTS[fault]
+    assert old in LIVING_AREAS
+    with pytest.raises(SchemaError, match=message) as told:
+        bring(LIVING_AREAS.replace(old, new))
+    assert str(told.value).startswith("figures.csv")
+    assert nothing_stored(data)
+
+
+def test_export_says_its_level_and_asks_for_what_it_does_not_say(bring: Import) -> None:
+    one = {"headings": "Part des bénéf. en ALD dans la pop 2024"}
+    with pytest.raises(SchemaError, match=r"line 2 says 'bassin de vie' .living_area.; the metadata says commune"):
+        bring(LIVING_AREAS, geo_level="commune")
+    with pytest.raises(
+        SchemaError, match="living_area of 2022 according to the file, of 2012 according to the metadata"
+    ):
+        bring(LIVING_AREAS, geo_vintage=2012)
+    communes = geoclip_text("01004;Ambérieu-en-Bugey;12", **one, level="commune")
+    with pytest.raises(CatalogueError, match="year of its commune codes: give geo_vintage"):
+        bring(communes)
+    assert bring(communes, geo_vintage=2024).geo_vintage == 2024
+    quarters = geoclip_text("QP034001;Centre;12", **one, level="quartier prioritaire")
+    assert bring(quarters, name="qpv.csv", source="q").geo_vintage == 2015
+    both = geoclip_text("QP034001;Centre;12", "QN03401M;Centre;12", **one, level="QPV")
+    with pytest.raises(
+        SchemaError, match=r"QPV of both zonings: QP034001 of 2015 \(line 4\), QN03401M of 2024 \(line 5\)"
+    ):
+        bring(both, name="both.csv", source="q2")
+
+
+# --- the analyst's own table -------------------------------------------------------------------------------------
+
+
+def test_template_is_itself_valid(tmp_path: Path) -> None:
+    table, declared = write_template(tmp_path / "modele.csv")
+    report = qs.import_observations(table, source="modele", metadata=declared)
+    assert report.flags == {"observed": 2, "suppressed": 1, "unavailable": 1}
+    frame = qs.load_observations("example_ald_share").set_index("geo_code")
+    assert frame.loc["QP034001", ["value", "denominator"]].tolist() == [14.2, 8000]
+    with pytest.raises(StoreError, match=r"modele.csv and modele.toml would be overwritten"):
+        write_template(table)
+    with pytest.raises(UnknownNameError, match=r"the template is a .csv"):
+        write_template(tmp_path / "modele.xlsx")
+
+
+def test_counts_under_the_threshold_are_withheld_and_counted(bring: Import) -> None:
+    report = bring(QPV)
+    assert (report.withheld, report.flags) == (1, {"observed": 2, "suppressed": 2})
+    frame = qs.load_observations("ors_ald_share").set_index("geo_code")
+    assert frame["value"].dropna().to_dict() == {"QP034001": 14.2, "QP034002": 17.5}
+    assert frame.loc["QP034003", "denominator"] == 100
+    # without the column of counts, the rate times its denominator tells
+    again = "geo_code;value;denominator\nQP034001;14,2;8000\nQP034003;8,0;100\nQP059001;50;6"
+    assert bring(again).withheld == 2
+    assert qs.load_observations("ors_ald_share").set_index("geo_code")["denominator"].dropna().to_dict() == {
+        "QP034001": 8000,
+        "QP034003": 100,
+    }
+
+
+def test_zero_is_secret_unless_said_otherwise(bring: Import) -> None:
+    deaths = "geo_code;value\nQP034001;0\nQP034002;10\nQP059001;11"
+    own = {"indicator": {"ors_deaths": COUNT}}
+    assert bring(deaths, **own).withheld == 2
+    assert bring(deaths, secrecy={"threshold": 11, "zero_is_secret": False}, **own).withheld == 1
+    assert values("ors_deaths") == {"QP034001": 0.0, "QP059001": 11.0}
+
+
+def test_rule_that_cannot_be_checked_is_refused_unless_the_producer_applied_it(bring: Import) -> None:
+    bare = "geo_code;value\nQP034001;14,2\nQP034002;s"
+    with pytest.raises(SchemaError, match=r"line 2, ors_ald_share: .*threshold 11.* cannot be checked"):
+        bring(bare)
+    assert bring(bare, secrecy={"threshold": 11, "applied_by_producer": True}).withheld == 0
+
+
+def test_nothing_withheld_is_left_in_the_data_folder(bring: Import, data: Path) -> None:
+    """8 persons of 100: neither the value nor the count is kept, in any file."""
+    bring(QPV)
+    for path in data.rglob("*.parquet"):
+        frame = pd.read_parquet(path)
+        row = frame[frame["geo_code"] == "QP034003"].iloc[0]
+        assert row[["value", "lower", "upper", "n"]].isna().all()
+    for path in [*data.rglob("*.toml"), *data.rglob("*.json")]:
+        assert "QP034003" not in path.read_text(encoding="utf-8")
+
+
+BAD_TABLES = {
+    "2024 code in a 2015 file": (("QP034002", "QN03401M"), {}, r"line 3, 'QN03401M' is a QPV code of the 2024 zoning"),
+    "2015 codes in a 2024 file": (("", ""), {"geo_vintage": 2024}, r"line 2, 'QP034001' is a QPV code of the 2015 zon"),
+    "unknown code": (("QP034002", "QP034099"), {}, r"line 3, no qpv of 2015 has the code 'QP034099'.*Did you mean"),
+    "malformed code": (("QP034002", "34002"), {}, r"figures.csv: line 3: 1 code is not a qpv code \(2015\): '34002'"),
+    "no such zoning": (("", ""), {"geo_vintage": 2016}, "of the 2015 zoning; the file is declared of 2016"),
+    "rate above 100": (("17,5;560", "117,5;560"), {}, r"line 3, column value, QP034002: 117.5; a rate .* \[0, 100\]"),
+    "negative denominator": (("3200", "-3200"), {}, "column denominator, QP034002: -3200; a number of persons"),
+    "numerator above": (("560;3200", "5600;3200"), {}, "line 3, column count, QP034002: 5600; the numerator is above"),
+    "duplicate": (("QP034002", "QP034001"), {}, r"line 3, QP034001 is there twice .*first at line 2"),
+    "unknown marker": (("17,5", "n.c."), {}, r"column value, line 3: 'n.c.' is neither a number .*\['nd', 's', 'so'\]"),
+    "blank": (("17,5", ""), {}, "column value, line 3: '' is neither a number"),
+    "unknown column": (("count", "effectif"), {}, r"unknown column 'effectif'.*mapping="),
+    "no value": (("value", "name"), {}, r"no column value\. Columns of the file: geo_code, name"),
+    "separator": (("", ""), {"separator": ","}, "Has the producer changed the separator"),
+    "bad year": (("count", "year"), {}, "column year, line 2: '1136'; expected a year in four digits"),
+    "no year": (("", ""), {"year": None}, "no year. Give the column `year`, or `year` in the metadata"),
+    "two indicators": (("", ""), {"indicator": {}}, r"line 2 does not say its indicator"),
+    "unknown indicator": (("count", "indicator"), {}, r"line 2, unknown indicator '1136'"),
+    "half a person": (
+        ("", ""),
+        {"indicator": {"x": COUNT}},
+        r"column value, QP034001: 14.2; a count is a whole number",
+    ),
+    "crossed": (("count", "lower"), {"interval": "sampling"}, "the value is outside its interval"),
+    "sex": (("count", "sex"), {}, r"column sex, line 2: '1136'; expected F, M or _T"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_TABLES)
+def test_bad_table_is_refused_with_its_place(fault: str, bring: Import, data: Path) -> None:
+    (old, new), changes, message = BAD_TABLES[fault]
+    assert old in QPV
+    with pytest.raises(SchemaError, match=message):
+        bring(QPV.replace(old, new, 1), **changes)
+    assert nothing_stored(data)
+
+
+BAD_METADATA = {
+    "unknown key": ({"licens": "x"}, "unknown field `licens`.*Keys: title, producer, licence"),
+    "kind": ({"indicator": {"x": {**COUNT, "kind": "share"}}}, "Invalid enum value 'share'"),
+    "no notice": ({"restriction": None}, "needs `restriction`, the notice"),
+    "no rule": ({"secrecy": None}, r"restricted figures need \[secrecy\]"),
+    "threshold": ({"secrecy": {"threshold": 0}}, "secrecy.threshold = 0"),
+    "flag": ({"missing": {"x": "observed"}}, "missing marker 'x': 'observed' is not one of suppressed"),
+    "indicator id": ({"indicator": {"Part ALD": COUNT}}, "indicator 'Part ALD': expected lower-case"),
+    "text": ({"indicator": {"x": {**COUNT, "label": {"de": "x"}}}}, "label is given in fr"),
+    "core definition": ({"indicator": {"poverty_rate": COUNT}}, r"\[indicator.poverty_rate\] exists in the catalogue"),
+    "no level": ({"geo_level": None}, "must give geo_level"),
+    "no title": ({"title": None}, "must give title"),
+    "no zoning": ({"geo_level": "commune", "geo_vintage": None}, "no commune|year of its commune codes"),
+    "theme": ({"indicator": {"x": {**RESTRICTED["indicator"]["ors_ald_share"], "theme": "z"}}}, "unknown theme 'z'"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_METADATA)
+def test_bad_metadata_is_refused_with_its_key(fault: str, bring: Import, data: Path) -> None:
+    changes, message = BAD_METADATA[fault]
+    text = QPV if fault != "no zoning" else "geo_code;value;denominator\n34032;12;90000"
+    with pytest.raises(CatalogueError, match=message):
+        bring(text, **changes)
+    assert nothing_stored(data)
+
+
+def test_other_refusals(bring: Import, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="source='ORS 31': expected lower-case"):
+        bring(QPV, source="ORS 31")
+    with pytest.raises(UnknownNameError, match="source='insee_filosofi_qpv' is a source of the package"):
+        bring(QPV, source="insee_filosofi_qpv")
+    with pytest.raises(UnknownNameError, match=r"unknown suffix '.ods'"):
+        bring(QPV, name="figures.ods")
+    with pytest.raises(UnknownNameError, match="Unknown geo_level 'quartier'"):
+        bring(QPV, geo_level="quartier")
+    with pytest.raises(StoreError, match="cannot be read"):
+        qs.import_observations(tmp_path / "absent.csv", source="ors")
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        qs.import_observations(tmp_path / "figures.csv", source="ors", metadata=tmp_path / "absent.toml")
+    with pytest.raises(SchemaError, match="cannot be read"):
+        bring(QPV.replace("value", "vàlue").encode("latin-1"))
+    with pytest.raises(CatalogueError, match="the file has intervals; say which"):
+        bring(QPV.replace("count", "upper"))
+
+
+def test_workbook_of_the_same_columns(bring: Import) -> None:
+    rows: list[list[object]] = [["Code quartier", "value", "count", "denominator", "Remarque"]]
+    rows += [["QP034001", 14.2, 1136, 8000, "x"], ["QP034002", "s", "", "", ""]]
+    book = miniature.xlsx({"ALD": rows})
+    columns = {"Code quartier": "geo_code", "Remarque": ""}
+    bring(book, name="figures.xlsx", columns=columns)
+    assert values("ors_ald_share") == {"QP034001": 14.2}
+    with pytest.raises(SchemaError, match="no sheet 'Feuille'"):
+        bring(book, name="figures.xlsx", columns=columns, sheet="Feuille")
+    with pytest.raises(SchemaError, match="not a readable workbook"):
+        bring(b"not a workbook", name="figures.xlsx")
+
+
+def test_classes_intervals_flags_and_markers(bring: Import) -> None:
+    text = """geo_code;sex;age;value;lower;upper;denominator;flag
+QP034001;;;14,2;13,1;15,4;8 000;unreliable
+QP034001;F;Y_GE60;30;28;32;900;
+QP034002;;;n.d.;;;;"""
+    bring(text, interval="sampling", missing={"n.d.": "unavailable"})
+    frame = qs.load_observations("ors_ald_share", sex=None, age=None)
+    row = frame[(frame["geo_code"] == "QP034001") & (frame["sex"] == "_T")].iloc[0]
+    assert row[["lower", "upper", "interval", "flag"]].tolist() == [13.1, 15.4, "sampling", "unreliable"]
+    assert values("ors_ald_share", sex="F", age="Y_GE60") == {"QP034001": 30.0}
+    assert frame.set_index("geo_code").loc["QP034002", "flag"] == "unavailable"
+    with pytest.raises(SchemaError, match="column flag, line 3: 'certain'; expected observed"):
+        bring(
+            text.replace(";900;", ";900;certain").replace("QP034001;F", "QP059001;F"),
+            interval="sampling",
+            missing={"n.d.": "unavailable"},
+        )
+
+
+# --- what could be found by subtraction --------------------------------------------------------------------------
+
+DEATHS = "geo_code;sex;value\nQP034001;;40\nQP034002;;30\nQP034003;;5\ncommune:34032;;75"
+OWN = {"indicator": {"ors_deaths": COUNT}}
+
+
+def test_total_that_gives_a_withheld_part_away_is_refused(bring: Import, data: Path) -> None:
+    with pytest.raises(
+        DisclosureError, match=r"1 withheld figures .*ors_deaths of QP034003 \(line 4\) is commune:34032"
+    ) as e:
+        bring(DEATHS, **OWN)
+    assert " 5 " not in str(e.value)
+    assert nothing_stored(data)
+    # two withheld parts protect each other; totals are checked, not stored
+    report = bring(DEATHS.replace("30", "6"), **OWN)
+    assert (report.withheld, report.rows) == (2, 3)
+    assert set(values("ors_deaths")) == {"QP034001"}
+    # a part that the file does not list hides it as well
+    assert bring(DEATHS.replace("QP034002;;30\n", ""), **OWN).withheld == 1
+
+
+def test_rates_with_their_denominators_are_subtracted_too(bring: Import) -> None:
+    rows = ["QP034001;50;80", "QP034002;25;80", "QP034003;s;100", "commune:34032;26,9;260"]
+    with pytest.raises(DisclosureError, match="ors_ald_share of QP034003"):
+        bring("\n".join(["geo_code;value;denominator", *rows]))
+
+
+def test_one_withheld_sex_beside_the_other_and_the_total_is_refused(bring: Import) -> None:
+    text = "geo_code;sex;value\nQP034001;;40\nQP034001;F;35\nQP034001;M;5"
+    with pytest.raises(DisclosureError, match=r"sex M \(line 4\) is the total \(line 2\) less the other classes"):
+        bring(text, **OWN)
+    assert bring(text.replace("QP034001;F;35", "QP034001;F;s"), **OWN).withheld == 1
+
+
+# --- use, as any source ------------------------------------------------------------------------------------------
+
+
+def test_round_trip_import_compare_map_export_remove(bring: Import, tmp_path: Path, data: Path) -> None:
+    known = set(catalogue().indicators)
+    bring(QPV)
+    commune = "geo_code;value;denominator\n34032;11,5;78000\n59350;9,9;230000"
+    bring(
+        commune.replace("value", "indicator;value")
+        .replace("32;11", "32;ors_ald_share;11")
+        .replace("50;9", "50;ors_ald_share;9"),
+        name="communes.csv",
+        edition="2023-communes",
+        geo_level="commune",
+        geo_vintage=2024,
+        indicator=None,
+    )
+    gap = qs.compare("ors_ald_share", geo_vintage=2015, year=2023, by="commune", territory="Béziers")
+    row = gap.iloc[0]
+    assert row["qpv_value"] == pytest.approx((14.2 * 8000 + 17.5 * 3200) / 11200)
+    assert (row["reference_value"], row["n_used"], row["n_total"]) == (11.5, 2, 3)
+    assert row["licence"] == f"Diffusion restreinte : {NOTICE}"
+    assert "ors_ald_share" in set(qs.list_indicators(theme="imported")["id"])
+    listed = qs.list_sources().set_index("id").loc["ors"]
+    assert (listed["vintages"], listed["status"][:9]) == ("2023, 2023-communes", "processed")
+
+    axes = maps.plot_map("ors_ald_share", geo_vintage=2015, year=2023, territory="Béziers")
+    written = " ".join(text.get_text() for text in axes.figure.findobj(plt.Text))
+    assert "usage interne" in re.sub(r"\s+", " ", written)
+    plt.close(axes.figure)
+
+    assert qs.remove_import("ors") == ["ors@2023", "ors@2023-communes"]
+    assert set(catalogue().indicators) == known
+    with pytest.raises(UnknownNameError, match="Unknown indicator 'ors_ald_share'"):
+        qs.load_observations("ors_ald_share")
+    assert not list(data.rglob("*ors*"))
+    for manifest in data.rglob("manifest.json"):
+        assert "ors" not in json.loads(manifest.read_text(encoding="utf-8"))["sources"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
+def test_notice_follows_every_export(suffix: str, bring: Import, tmp_path: Path) -> None:
+    bring(QPV)
+    read = {
+        ".csv": lambda path: pd.read_csv(path, sep=";", encoding="utf-8-sig"),
+        ".parquet": pd.read_parquet,
+        ".json": pd.read_json,
+    }[suffix]
+    frame = qs.load_observations("ors_ald_share")
+    gap = qs.compare("ors_ald_share", geo_vintage=2015, year=2023, reference=None, by="commune", territory="Béziers")
+    summary = pd.DataFrame({"indicator": ["ors_ald_share"], "mean": [15.1]})
+    for number, table in enumerate((frame, gap, summary, frame[["geo_code", "value"]])):
+        path = export.write_table(table, tmp_path / f"{number}{suffix}")
+        assert set(read(path)["restriction"]) == {NOTICE}
+    opened = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+    assert "restriction" not in read(export.write_table(opened, tmp_path / f"open{suffix}"))
+
+
+def test_notice_is_in_the_citation(bring: Import) -> None:
+    bring(QPV)
+    expected = f"ORS Occitanie, « Affections de longue durée par QPV », édition 2023, Diffusion restreinte : {NOTICE}"
+    for of in ("ors", "ors@2023", "ors_ald_share", qs.load_observations("ors_ald_share")):
+        assert qs.cite(of).startswith(expected)
+        assert ", ," not in qs.cite(of)
+
+
+def test_later_builds_keep_imports(producers: Producers, bring: Import) -> None:
+    bring(QPV)
+    before = qs.load_observations("ors_ald_share")
+    with store.new_build() as build:
+        build.put("observations/other", before)
+    assert qs.build(["insee_legal_populations"]).failures == {}
+    pd.testing.assert_frame_equal(before, qs.load_observations("ors_ald_share"))
+    assert qs.list_sources().set_index("id").loc["ors", "status"].startswith("processed")
+    with pytest.raises(UnknownNameError, match="Unknown source 'ors'"):
+        qs.build(["ors"])
+
+
+def test_import_is_never_in_the_snapshot(
+    bring: Import, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The whole store of the package, with an import beside it, gives the package's own sources only."""
+    whole = data / "processed" / "builds" / "whole"
+    shutil.copytree(store.snapshot_dir(), whole)
+    (whole.parents[1] / "CURRENT").write_text("whole\n", encoding="utf-8")
+    bring(QPV)
+    assert store.current_store().has("observations/ors")  # type: ignore[union-attr]
+    monkeypatch.setattr(snapshot, "simplify", lambda zones: zones)
+    target = snapshot.write_snapshot(tmp_path / "snapshot")
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    assert "ors" not in manifest["sources"]
+    assert "insee_filosofi_qpv" in manifest["sources"]
+    assert not list(target.rglob("*ors*"))
+    assert NOTICE not in "".join(path.read_text(encoding="utf-8") for path in target.rglob("*.[jt]*"))
+
+
+# --- editions, replacement, removal ------------------------------------------------------------------------------
+
+
+def test_same_file_replaces_itself_and_another_does_not(bring: Import, data: Path) -> None:
+    bring(QPV)
+    report = bring(QPV.replace("14,2", "15,0").replace("1136", "1200"))
+    assert report.replaced
+    assert values("ors_ald_share")["QP034001"] == 15.0
+    # the first figures are in no earlier build
+    kept = [pd.read_parquet(path) for path in data.rglob("ors.parquet")]
+    assert len(kept) == 1
+    with pytest.raises(StoreError, match=r"ors@2023 was imported from figures.csv; other.csv would replace it"):
+        bring(QPV, name="other.csv")
+    with pytest.raises(ComparabilityError, match="ors_ald_share of 2023 by qpv is published already by ors@2023"):
+        bring(QPV, name="other.csv", edition="bis")
+    with pytest.raises(ComparabilityError, match="published already by insee_filosofi_qpv@2021"):
+        text = "geo_code;indicator;value;denominator\nQP034001;poverty_rate;50;8000"
+        bring(text, name="poverty.csv", source="mine", year=2021)
+
+
+def test_editions_of_a_source_share_terms_and_definitions(bring: Import) -> None:
+    bring(QPV)
+    later = {"name": "later.csv", "edition": "2024", "year": 2024}
+    with pytest.raises(CatalogueError, match="ors holds editions under other terms"):
+        bring(QPV, **later, restriction="autre convention")
+    other = {"ors_ald_share": {**RESTRICTED["indicator"]["ors_ald_share"], "unit": "‰"}}
+    with pytest.raises(CatalogueError, match="ors_ald_share has another definition in the other editions"):
+        bring(QPV, **later, indicator=other)
+    with pytest.raises(CatalogueError, match="defines ors_ald_share as a rate in ‰; it exists as a rate in %"):
+        bring(QPV, **later, indicator=other, source="ors2")
+    bring(QPV, **later)
+    assert set(qs.load_observations("ors_ald_share")["year"]) == {2023, 2024}
+    assert qs.remove_import("ors@2023") == ["ors@2023"]
+    assert set(qs.load_observations("ors_ald_share")["year"]) == {2024}
+    with pytest.raises(UnavailableLevelError, match="not published for year=2023"):
+        qs.load_observations("ors_ald_share", year=2023)
+
+
+def test_indicator_of_two_imports_outlives_one(bring: Import) -> None:
+    bring(QPV)
+    text = "geo_code;indicator;value;denominator\n34032;ors_ald_share;11,5;78000"
+    bring(text, name="c.csv", source="ors2", geo_level="commune", geo_vintage=2024, indicator=None)
+    qs.remove_import("ors")
+    assert values("ors_ald_share") == {"34032": 11.5}
+    assert catalogue().indicator("ors_ald_share").label["fr"] == "Part en ALD (ORS)"
+
+
+def test_removal_refuses_what_is_not_an_import(bring: Import) -> None:
+    bring(QPV)
+    with pytest.raises(
+        UnknownNameError, match=r"'insee_filosofi_qpv' is downloaded and built, not imported. Valid: ors"
+    ):
+        qs.remove_import("insee_filosofi_qpv")
+    with pytest.raises(UnknownNameError, match=r"'orse' is not an import. Did you mean 'ors'\?"):
+        qs.remove_import("orse")
+    with pytest.raises(UnknownNameError, match=r"'../ors' is not an import"):
+        qs.remove_import("../ors")
+    with pytest.raises(UnknownNameError, match=r"'ors' has no edition '2022'.*Valid: 2023"):
+        qs.remove_import("ors@2022")
+
+
+def test_damaged_record_is_told_and_can_be_removed(bring: Import, caplog: pytest.LogCaptureFixture) -> None:
+    bring(QPV)
+    records.record_path("ors").write_text("[source]\nid = 3\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        assert "ors" not in catalogue().sources
+    assert "record of the import 'ors' is damaged" in caplog.text
+    assert "qpv-sante import --remove ors" in caplog.text
+    assert qs.remove_import("ors") == ["ors@2023"]
+    assert not records.record_path("ors").exists()
+
+
+def test_import_that_no_longer_agrees_with_the_package_is_left_out(
+    bring: Import, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A later release may take a name that an import has."""
+    bring(QPV)
+    path = records.record_path("ors")
+    path.with_name("insee_filosofi_qpv.toml").write_text(
+        path.read_text(encoding="utf-8").replace('id = "ors"', 'id = "insee_filosofi_qpv"'), encoding="utf-8"
+    )
+    with caplog.at_level(logging.WARNING):
+        assert not catalogue().sources["insee_filosofi_qpv"].imported
+    assert "bears the name of a source that exists" in caplog.text
+    assert "ors" in catalogue().sources
+
+
+def test_core_catalogue_stays_strict(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.toml"
+    text = (Path(qs.__file__).parent / "catalogue.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("[source.insee_filosofi_qpv]", "[source.insee_filosofi_qpv]\nimported = true"))
+    with pytest.raises(CatalogueError, match=r"source.insee_filosofi_qpv: `imported` is not declared here"):
+        load_catalogue(path)
+
+
+# --- command line ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["qpv-sante", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return call
+
+
+def test_command_writes_the_template_imports_and_removes(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    code, told = run("import", "--template", tmp_path / "m.csv")
+    assert code == 0
+    assert "m.csv" in told
+    assert "m.toml" in told
+    code, told = run("import", tmp_path / "m.csv", "--source", "ors", "--metadata", tmp_path / "m.toml")
+    assert code == 0
+    assert "ors@2023 importé : 4 lignes, qpv 2015" in told
+    assert run("import", "--remove", "ors") == (0, "Effacé : ors@2023\n")
+    code, told = run("import", "--remove", "ors")
+    assert code == 2
+    assert "Erreur : 'ors' is not an import" in told
+    assert run("import")[0] == 2
+    assert "--source NAME" in run("import", tmp_path / "m.csv")[1]
+    assert "one of PATH, --template FILE or --remove NAME" in run("import", "--remove", "a", "--template", "b.csv")[1]
+
+
+def test_metadata_file_and_mapping_give_the_same(bring: Import, tmp_path: Path) -> None:
+    bring(QPV)
+    (tmp_path / "m.toml").write_text(tomli_w.dumps(RESTRICTED), encoding="utf-8")
+    before = qs.load_observations("ors_ald_share")
+    qs.remove_import("ors")
+    qs.import_observations(tmp_path / "figures.csv", source="ors", metadata=tmp_path / "m.toml")
+    pd.testing.assert_frame_equal(before, qs.load_observations("ors_ald_share"))
+
+
+# --- the real exports --------------------------------------------------------------------------------------------
+
+REAL = {
+    # file: portal, level, rows, columns, secret cells, unavailable cells
+    "apl_medecins_generalistes_2023": ("CartoSanté", "canton_town", 2931, 1, 0, 3),
+    "taux_pauvrete_2021": ("Insee - Statistiques locales", "living_area", 1707, 1, 1, 12),
+    "social_determinants": ("Insee - Statistiques locales", "living_area", 1707, 16, 1, 50),
+    "health": ("CartoSanté", "living_area", 1709, 8, 157, 4),
+    "health_anova_regression": ("Insee - Statistiques locales", "department", 101, 22, 0, 14),
+}
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize("name", REAL)
+def test_real_export_is_imported_whole(name: str) -> None:
+    path = EXPORTS / f"{name}.csv"
+    if not path.is_file():
+        pytest.skip("the real exports are not beside the repository")
+    producer, level, rows, columns, secret, absent = REAL[name]
+    read = geoclip.read_export(path.read_bytes(), where=path.name)
+    assert (read.producer, read.geo_level, len(read.cells), len(read.columns)) == (producer, level, rows, columns)
+    report = qs.import_observations(path, source="portal")
+    assert report.rows == rows * columns
+    assert (report.flags.get("suppressed", 0), report.flags.get("unavailable", 0)) == (secret, absent)
+    assert report.left_out == []
+
+
+@pytest.mark.mirror
+def test_real_values_and_known_disagreement_between_exports() -> None:
+    if not EXPORTS.is_dir():
+        pytest.skip("the real exports are not beside the repository")
+    qs.import_observations(EXPORTS / "health.csv", source="cartosante")
+    qs.import_observations(EXPORTS / "apl_medecins_generalistes_2023.csv", source="cartosante")
+    ald = qs.load_observations("ald_share", geo_level="living_area")
+    assert int((ald["flag"] == "suppressed").sum()) == 157
+    towns = values("gp_access", geo_level="canton_town", year=2023)
+    assert (towns["3199"], towns["5997"]) == (4.6, 6.1)
+    qs.import_observations(EXPORTS / "taux_pauvrete_2021.csv", source="insee_local")
+    with pytest.raises(
+        ComparabilityError, match="poverty_rate of 2021 by living_area is published already by insee_local"
+    ):
+        qs.import_observations(EXPORTS / "social_determinants.csv", source="insee_more")
+    report = qs.import_observations(
+        EXPORTS / "social_determinants.csv", source="insee_more", mapping={"Taux de pauvreté": None}
+    )
+    assert report.indicators["single_parent_family_share"] == 1707
+
+
+def test_every_refusal_is_an_error_of_the_package() -> None:
+    assert issubclass(DisclosureError, QpvSanteError)
