@@ -62,8 +62,8 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
     by : str
         Column of the groups.
     kind : str
-        `count` or `rate` are pooled (a count only if every unit has a value); for other kinds the value of a group of one unit is kept, and
-        that of a larger group is missing.
+        `count` or `rate` are pooled (a count only if every unit has a value); for other kinds the value of a
+        group of one unit is kept, and that of a larger group is missing.
     extremes : tuple of float, optional
         Lowest and highest values of the observed distribution; those of the frame by default.
 

@@ -159,6 +159,7 @@ class Indicator(_Record, frozen=True):
     higher_is: Literal["worse", "better", "neither"] = "neither"
     range: list[float] | None = None
     weight: str | None = None
+    weight_is_base: bool = False
     decimals: int = 1
     caveats: dict[str, list[str]] = {}
     selects_qpv: bool = False

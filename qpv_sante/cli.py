@@ -26,6 +26,12 @@ Place = Annotated[
     str | None, typer.Option(help="Nom (Occitanie, Lille) ou code typé (region:76, department:59, commune:59350).")
 ]
 Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.")]
+# columns shown on a terminal, of a comparison or of a survey's table: the others go to files
+_COMPARED = (
+    *("territory", "level", "qpv_value", "qpv_lower", "qpv_upper", "value", "lower", "upper"),
+    *("reference_value", "reference_lower", "reference_upper", "difference", "ratio"),
+    *("n_used", "n_total", "n", "flag", "note"),
+)
 TABLE_HELP = "Fichier à écrire : .csv, .parquet ou .json. Sans elle, le tableau s'affiche."
 
 
@@ -93,6 +99,11 @@ def compare(
     ] = "commune",
     by: Annotated[str, typer.Option(help="Lignes : region, department, epci, commune, qpv, ou none.")] = "region",
     territory: Place = None,
+    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
+    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
+    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "bounds",
+    level: Annotated[float, typer.Option(help="Niveau de confiance de process.")] = 0.95,
+    min_coverage: Annotated[float, typer.Option(help="Part des habitants que la référence doit couvrir.")] = 0.9,
     output: Annotated[Path | None, typer.Option(help=TABLE_HELP)] = None,
     lang: Language = "fr",
 ) -> None:
@@ -109,23 +120,22 @@ def compare(
         reference=reference,
         by=None if by == "none" else by,
         territory=territory,
+        sex=sex,
+        age=age,
+        interval=interval,
+        level=level,
+        min_coverage=min_coverage,
         lang=lang,
     )
     if output:
         typer.echo(f"Écrit : {write_table(table, output)}")
     else:
-        shown = [
-            "territory",
-            "qpv_value",
-            "reference_value",
-            "difference",
-            "ratio",
-            "n_used",
-            "n_total",
-            "flag",
-            "note",
-        ]
-        _print(table[shown])
+        first = table.iloc[0]
+        typer.echo(
+            f"{listing.label_of(indicator, lang)} ({first['unit']}), {year}. Référence : "
+            f"{first.get('reference_label', first['reference'])}. Poids : {first.get('weight', 'sans objet')}."
+        )
+        _print(table[[name for name in _COMPARED if name in table]])
     typer.echo(f"\n{listing.cite(table)}")
 
 

@@ -6,9 +6,16 @@ import logging
 
 import pandas as pd
 
-from qpv_sante import aggregation, loading
+from qpv_sante import aggregation, loading, style
 from qpv_sante.catalogue import Indicator, catalogue
-from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.errors import (
+    ComparabilityError,
+    InvalidInputError,
+    UnavailableLevelError,
+    UnknownNameError,
+    did_you_mean,
+)
+from qpv_sante.geography import QPV_ZONINGS, fold
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
 from qpv_sante.territories import Gazetteer, Territory
 
@@ -69,8 +76,9 @@ def compare(
         missing and the note says why.
     interval : {"bounds", "process"}
         `bounds`: what rounding and secrecy leave unknown; exhaustive sources have no sampling error.
-        `process`: Wilson interval of each rate, Newcombe and Koopman limits of difference and ratio,
-        as if the counts were a realisation of a random process.
+        `process`: Wilson interval of each rate, as if its count were one outcome of a random process; where a
+        QPV is withheld the bounds of secrecy stay. Limits of difference and ratio combine them by MOVER for a
+        `rest_of_` reference, and add them, wider, for a reference that contains the QPV.
     level : float
         Confidence level of `process`.
     lang : {"fr", "en"}
@@ -84,7 +92,8 @@ def compare(
         weighted by their denominator, else by the fallback that `weight` names: never a mean of means.
         Medians, decile ratios and scores are not aggregated: over several QPV `qpv_value` is missing and
         the columns `qpv_min` to `qpv_max` describe their distribution (unweighted). `n_used` of `n_total`
-        QPV have a value; `coverage` is their share of the weight. `interval` names what the bounds
+        QPV have a value; `coverage` is their share of the weight, of the inhabitants for counts, of the QPV where
+        neither is known. A count is given only if every QPV has one; bounds stay. `interval` names what the bounds
         express: `rounding`, `secrecy` (QPV without a value at the lowest, then the highest, of the
         observed distribution) or `process`.
 
@@ -106,13 +115,14 @@ def compare(
     0   Béziers       56.6             34.0       3        3  population 2018
     """
     known = catalogue().indicator(indicator)
+    lang = style.check_lang(lang)
+    _check_arguments(by, interval, year, geo_vintage, min_coverage)
     if not any(record["geo_level"] == "qpv" for record in catalogue().published(indicator)):
         from qpv_sante.health import compare_health
 
         # not published by QPV: the territory's own published value, and what surveys found inside and outside
         return compare_health(indicator, year=year, territory=territory, by=by, sex=sex, age=age, lang=lang)
     places = loading.gazetteer()
-    _check_arguments(by, interval)
     parsed = parse_reference(reference, places) if reference is not None else None
     place = places.resolve(territory)
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
@@ -129,7 +139,7 @@ def compare(
         other = reference_values(
             parsed, known, field, quarters[quarters["in_field"]], year=year, lang=lang, sex=sex, age=age
         )
-        other = _with_enough_coverage(other, min_coverage, lang)
+        other = with_enough_coverage(other, min_coverage, lang)
         if other[["value", "lower"]].isna().all(axis=None) and known.kind in aggregation.POOLED_KINDS:
             raise UnavailableLevelError(
                 f"No reference {parsed.name!r} for {indicator} of {year}: {other['note'].iloc[0]}. Named references: "
@@ -138,16 +148,17 @@ def compare(
             )
     pooled, other = _with_every_group(pooled, other, members, lang)
     if interval == "process":
-        pooled = _process(pooled, known, level)
-        other = _process(other, known, level) if parsed else other
-    gaps = aggregation.difference_bounds(pooled, other)
+        check_process(known, str(quarters["weight_base"].iloc[0]))
+        pooled = _process(pooled, level)
+        other = _process(other, level) if parsed else other
+    gaps = aggregation.difference_bounds(pooled, other, disjoint=parsed is not None and parsed.is_rest)
     result = pd.concat([pooled.add_prefix("qpv_"), other.add_prefix("reference_"), spread, gaps], axis=1)
     result = result.reindex(pooled.index).rename(
         columns={"qpv_n_used": "n_used", "qpv_n_total": "n_total", "qpv_coverage": "coverage"}
     )
     result["n_unreliable"] = pooled["unreliable"]
     result["interval"] = _joint_interval(pooled["interval"], other["interval"])
-    result["flag"] = _flag(pooled, other, spread, members.groupby("group")["in_field"].any())
+    result["flag"] = _flag(pooled, other, spread, members.groupby("group")["in_field"].any(), known.kind)
     result["note"] = other["note"]
     result["reference_source"] = other["source"]
     result["source"] = ", ".join(sorted(quarters["source"].dropna().astype("str").unique()))
@@ -166,16 +177,24 @@ def compare(
         unit=known.unit["en" if lang == "en" else "fr"],
         licence=catalogue().source(str(quarters["source"].dropna().iloc[0])).licence,
     )
-    result = result[list(COMPARISON_COLUMNS)].sort_values("territory").reset_index(drop=True)
+    result = result[list(COMPARISON_COLUMNS)].sort_values(
+        "territory", key=lambda names: names.map(fold), ignore_index=True
+    )
     result.attrs = {"indicator": indicator, "origin": quarters.attrs["origin"]}
     return result
 
 
-def _check_arguments(by: str | None, interval: str) -> None:
+def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: object, min_coverage: float) -> None:
     if by is not None and by not in GROUPINGS:
         raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
     if interval not in ("bounds", "process"):
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('bounds', 'process'))}")
+    if geo_vintage not in QPV_ZONINGS:
+        raise UnavailableLevelError(f"No QPV zoning of {geo_vintage!r}. Zonings: {', '.join(map(str, QPV_ZONINGS))}.")
+    if isinstance(year, str):
+        raise UnknownNameError(f"year is a whole number, without quotes; got {year!r}.")
+    if not 0 <= min_coverage <= 1:
+        raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
 
 
 def quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str) -> pd.DataFrame:
@@ -283,7 +302,7 @@ def group_members(
     )
 
 
-def _with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:
+def with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:
     """References of which too few people have a published figure lose their value, and say why."""
     share = (100 * other["coverage"].fillna(0)).round().astype(int)
     short = other["coverage"].fillna(0) < least
@@ -298,9 +317,13 @@ def _with_every_group(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Groups outside the field of the source, and QPV outside it, counted and told."""
     groups = members.groupby("group")["in_field"].agg(["size", "sum"])
+    # without a weight for every QPV, the share is that of the QPV
+    people = members["weight"] if members["weight"].notna().all() else pd.Series(1.0, index=members.index)
+    covered = people.where(members["value"].notna(), 0.0).groupby(members["group"]).sum()
     left_out = groups["size"] - groups["sum"]
     pooled, other = pooled.reindex(groups.index), other.reindex(groups.index)
     pooled["n_total"] = groups["size"]
+    pooled["coverage"] = covered / people.groupby(members["group"]).sum()
     counted = ["n_used", "coverage", "unreliable"]
     pooled[counted] = pooled[counted].fillna(0)
     other[[*counted, "n_total"]] = other[[*counted, "n_total"]].fillna(0)
@@ -316,18 +339,42 @@ def _joined(notes: pd.Series, more: pd.Series) -> pd.Series:
     return (notes + " ; ").where(notes != "", "") + more
 
 
-def _process(pooled: pd.DataFrame, indicator: Indicator, level: float) -> pd.DataFrame:
-    """Wilson limits in place of the bounds, for rates over a known number of persons."""
+def check_process(indicator: Indicator, weight_base: str) -> None:
+    """Refuse to speak of chance where the number of persons or households behind a rate is not known.
+
+    Raises
+    ------
+    ComparabilityError
+        Not a rate in percent, or a rate whose weight counts something else than its own base.
+    """
+    if indicator.kind != "rate" or indicator.range != [0, 100]:
+        raise ComparabilityError(
+            f"What chance would do needs a rate in percent and the number behind it; {indicator.id} is a "
+            f"{indicator.kind}. A count ranks sizes, and a median has no number behind it here."
+        )
+    if weight_base != "denominator" and not indicator.weight_is_base:
+        raise ComparabilityError(
+            f"{indicator.id} is published without its denominator ({indicator.population['en'].lower()}): its weight, "
+            f"{weight_base}, counts something else, and intervals made of it would be too narrow. "
+            "Use compare(..., interval='bounds')."
+        )
+
+
+def _process(pooled: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Wilson limits in place of the bounds, where every unit has a value.
+
+    Where some are withheld, secrecy is the larger doubt, and its bounds stay.
+    """
     from qpv_sante import intervals
 
-    if indicator.kind != "rate" or indicator.range != [0, 100]:
-        raise UnavailableLevelError(
-            f"interval='process' needs a rate in percent and its number of persons; {indicator.id} is a "
-            f"{indicator.kind}. Use interval='bounds'."
-        )
-    n = pooled["weight_used"].round()
+    whole = pooled["value"].notna() & (pooled["n_used"] == pooled["n_total"])
+    n = pooled["weight_used"].where(whole).round()
     limits = intervals.proportion((pooled["value"] / 100 * n).round(), n, level=level)
-    return pooled.assign(lower=100 * limits["lower"], upper=100 * limits["upper"], interval="process")
+    return pooled.assign(
+        lower=pooled["lower"].mask(whole, 100 * limits["lower"]),
+        upper=pooled["upper"].mask(whole, 100 * limits["upper"]),
+        interval=pooled["interval"].mask(whole, "process"),
+    )
 
 
 def _joint_interval(a: pd.Series, b: pd.Series) -> pd.Series:
@@ -337,14 +384,15 @@ def _joint_interval(a: pd.Series, b: pd.Series) -> pd.Series:
     return rank.map(dict(enumerate(order)))
 
 
-def _flag(pooled: pd.DataFrame, other: pd.DataFrame, spread: pd.DataFrame, in_field: pd.Series) -> pd.Series:
+def _flag(pooled: pd.DataFrame, other: pd.DataFrame, spread: pd.DataFrame, in_field: pd.Series, kind: str) -> pd.Series:
     """One status a row: of the QPV side first, then of the reference."""
     flag = pd.Series("observed", index=pooled.index)
     all_doubtful = (pooled["unreliable"] > 0) & (pooled["unreliable"] == pooled["n_used"])
     doubtful_reference = (other["unreliable"] > 0) & (other["unreliable"] >= other["n_used"])
     flag[all_doubtful | doubtful_reference.reindex(flag.index, fill_value=False)] = "unreliable"
-    described = spread["qpv_median"].reindex(flag.index).notna()
     flag[pooled["value"].isna()] = "suppressed"
+    # a median of several quarters is not withheld: there is none
+    described = spread["qpv_median"].reindex(flag.index).notna() & (kind not in aggregation.POOLED_KINDS)
     flag[pooled["value"].isna() & described] = "not_applicable"
     flag[~in_field.reindex(flag.index)] = "unavailable"
     return flag

@@ -131,6 +131,13 @@ class Sheet:
         return f"<h4>{html.escape(self.title)}</h4><table>{cells}</table>"
 
 
+_KINDS = {
+    "count": {"fr": "effectif : s'additionne", "en": "count: can be summed"},
+    "rate": {"fr": "taux : s'agrège par numérateur et dénominateur", "en": "rate: pooled by numerator and denominator"},
+    "median": {"fr": "médiane ou quantile : ne s'agrège pas", "en": "median or quantile: is not pooled"},
+    "standardised_rate": {"fr": "taux standardisé : ne s'agrège pas", "en": "standardised rate: is not pooled"},
+    "score": {"fr": "score ou part sans base publiée : ne s'agrège pas", "en": "score: is not pooled"},
+}
 _HEADINGS = {
     "fr": ("Identifiant", "Définition", "Population", "Unité", "Nature", "Niveaux et années", "Précautions", "Source"),
     "en": ("Identifier", "Definition", "Population", "Unit", "Kind", "Levels and years", "Caveats", "Source"),
@@ -171,7 +178,7 @@ def describe(indicator: str, *, lang: str = "fr") -> Sheet:
         (names[1], _text(known.definition, lang)),
         (names[2], _text(known.population, lang)),
         (names[3], _text(known.unit, lang)),
-        (names[4], known.kind),
+        (names[4], _KINDS[known.kind]["en" if lang == "en" else "fr"]),
         (names[5], describe_coverage(catalogue().published(indicator))),
         *((names[6], caveat) for caveat in caveats),
         *((names[7], f"{source.producer}, {source.title} ({source.licence})") for source in sources),

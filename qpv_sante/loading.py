@@ -63,7 +63,8 @@ def load_observations(
     year : int, optional
         Year of reference; all by default. There is no "latest": a result must not change meaning.
     territory : str, optional
-        A name (`"Occitanie"`) or a typed code (`"department:59"`); all of France by default.
+        A name (`"Occitanie"`) or a typed code (`"department:59"`); all of France by default. Of smaller levels,
+        the places inside it; of larger ones, those that contain it (`geo_level` says which a row is).
     sex, age : str or None
         `_T` for the total; None for every class.
     category : str or None

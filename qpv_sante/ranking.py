@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pandas as pd
 
-from qpv_sante import comparison, intervals, loading
+from qpv_sante import comparison, intervals, loading, style
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError
+from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.territories import Territory
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,8 @@ def rank(
     Raises
     ------
     ComparabilityError
-        Not a rate in percent: a count ranks sizes, and a median has no number of persons behind it here.
+        Not a rate in percent, or one whose denominator is not published: a count ranks sizes, and without the number
+        behind a rate nothing can be said of chance.
     UnavailableLevelError
         No figure by QPV of that zoning and year, or no QPV in the territory.
 
@@ -102,16 +103,13 @@ def rank(
     [[1.0, 'Iranget Grangette', 'above_99_8'], [2.0, 'Devèze', 'within'], [3.0, 'Centre Ville', 'below_99_8']]
     """
     known = catalogue().indicator(indicator)
-    if known.kind != "rate" or known.range != [0, 100]:
-        raise ComparabilityError(
-            f"rank needs a rate in percent; {indicator} is a {known.kind}. A count ranks sizes, and a median has no "
-            "number of persons behind it. Rates: "
-            + ", ".join(i.id for i in catalogue().indicators.values() if i.kind == "rate")
-            + "."
-        )
     if draws < 100:
         raise InvalidInputError(f"draws must be at least 100 to give shares of rankings; got {draws}.")
+    lang = style.check_lang(lang)
+    if known.kind != "rate":
+        comparison.check_process(known, "none")
     quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
     places = loading.gazetteer()
     place = places.resolve(territory)
     inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]

@@ -59,12 +59,12 @@ WORDS: dict[str, dict[str, str]] = {
         "the number of neighbourhoods that carry it and what secrecy leaves unknown.",
     },
     "whole": {
-        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference} points, {used} QPV).",
-        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference} points, {used} QPV).",
+        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference}, {used} QPV).",
+        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference}, {used} QPV).",
     },
     "largest": {
-        "fr": "L'écart va de {low} points ({low_place}) à {high} points ({high_place}).",
-        "en": "The gap goes from {low} points ({low_place}) to {high} points ({high_place}).",
+        "fr": "L'écart va de {low} ({low_place}) à {high} ({high_place}).",
+        "en": "The gap goes from {low} ({low_place}) to {high} ({high_place}).",
     },
     "missing": {
         "fr": "Sans valeur publiée ou sans référence : {places}.",
@@ -293,7 +293,7 @@ def findings(gaps: pd.DataFrame, whole: pd.DataFrame, lang: str = "fr") -> list[
                 value=style.format_number(one["qpv_value"], known.decimals, lang=lang, symbol=symbol),
                 reference=style.format_number(one["reference_value"], known.decimals, lang=lang, symbol=symbol),
                 label=one["reference_label"],
-                difference=style.format_number(one["difference"], known.decimals, lang=lang, sign=True),
+                difference=_points(one["difference"], known.decimals, lang),
                 used=f"{one['n_used']}/{one['n_total']}",
             )
         )
@@ -302,9 +302,9 @@ def findings(gaps: pd.DataFrame, whole: pd.DataFrame, lang: str = "fr") -> list[
         low, high = ranked.iloc[0], ranked.iloc[-1]
         said.append(
             WORDS["largest"][lang].format(
-                low=style.format_number(low["difference"], known.decimals, lang=lang, sign=True),
+                low=_points(low["difference"], known.decimals, lang),
                 low_place=low["territory"],
-                high=style.format_number(high["difference"], known.decimals, lang=lang, sign=True),
+                high=_points(high["difference"], known.decimals, lang),
                 high_place=high["territory"],
             )
         )
@@ -312,6 +312,12 @@ def findings(gaps: pd.DataFrame, whole: pd.DataFrame, lang: str = "fr") -> list[
     if len(missing) and len(missing) <= 12:
         said.append(WORDS["missing"][lang].format(places=", ".join(missing)))
     return [style.typography(text, lang) for text in said]
+
+
+def _points(value: float, decimals: int, lang: style.Lang) -> str:
+    """A gap in points; in French the plural starts at two."""
+    plural = abs(round(value, decimals)) >= 2 if lang == "fr" else abs(round(value, decimals)) != 1
+    return f"{style.format_number(value, decimals, lang=lang, sign=True)} {'points' if plural else 'point'}"
 
 
 def gap_table(gaps: pd.DataFrame, lang: str = "fr") -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from qpv_sante.geography import (
     fold,
     zoning_of_qpv_code,
 )
+
+log = logging.getLogger(__name__)
 
 # Levels that contain QPV, smallest first; urban units are asked for by code: their names are those of communes
 CONTAINERS = ("qpv", "commune", "epci", "urban_unit", "department", "region", "country")
@@ -313,6 +316,10 @@ class Gazetteer:
         """
         if territory is None or isinstance(territory, Territory):
             return territory
+        if not isinstance(territory, str):
+            raise UnknownNameError(
+                f"A territory is text: a name or a typed code such as 'region:{territory}'; got {territory!r}."
+            )
         text = territory.strip()
         level, typed, code = text.partition(":")
         if typed:
@@ -341,6 +348,11 @@ class Gazetteer:
             raise AmbiguousTerritoryError(
                 f"{text!r} designates {len(places)} territories: {listed}. Pass one of these."
             )
+        elsewhere = self.former_communes[self.former_communes["old_name"].map(fold) == fold(text)]["new_code"]
+        others = [code for code in elsewhere.unique() if code != places[0].code]
+        if places[0].level == "commune" and others:
+            listed = ", ".join(f"commune:{code}" for code in others)
+            log.warning("%s is read as %s; former communes of that name are now in %s.", text, places[0].key, listed)
         return places[0]
 
     def _typed(self, level: str, code: str, text: str) -> Territory:

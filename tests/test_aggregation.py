@@ -68,9 +68,12 @@ def test_a_unit_of_unknown_weight_is_counted_and_unbounds_its_group():
     assert np.isnan(row["upper"])
 
 
-def test_counts_are_summed_and_a_withheld_one_only_raises_the_upper_bound():
+def test_counts_are_summed_only_if_none_is_withheld():
+    whole = aggregation.pool(units([10, 30], [100, 100]), "group", kind="count").loc["A"]
+    assert (whole["value"], whole["lower"], whole["upper"]) == (40, 40, 40)
     row = aggregation.pool(units([10, 30, np.nan], [100, 100, 50]), "group", kind="count").loc["A"]
-    assert (row["value"], row["lower"]) == (40, 40)
+    assert np.isnan(row["value"])
+    assert (row["lower"], row["n_used"], row["interval"]) == (40, 2, "secrecy")
     # at most the highest density, 30 per 100, on 50 people
     assert row["upper"] == pytest.approx(40 + 15)
 
@@ -183,5 +186,8 @@ def test_chance_is_combined_by_squares_and_bounds_are_added():
     b = pd.DataFrame({"value": [20.0], "lower": [16.0], "upper": [24.0], "interval": ["sampling"]})
     chance = aggregation.difference_bounds(a, b).iloc[0]
     assert (chance["difference_lower"], chance["difference_upper"]) == pytest.approx((15, 25))  # 3-4-5
+    # when one contains the other they are not independent: the limits are added
+    nested = aggregation.difference_bounds(a, b, disjoint=False).iloc[0]
+    assert (nested["difference_lower"], nested["difference_upper"]) == (13, 27)
     sure = aggregation.difference_bounds(a.assign(interval="rounding"), b).iloc[0]
     assert (sure["difference_lower"], sure["difference_upper"]) == (13, 27)

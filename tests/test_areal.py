@@ -17,6 +17,7 @@ from shapely import Polygon, box
 
 from qpv_sante.areal import areal_weights, carry, carry_crosswalk, crosswalk, grid_weights, match_outlines
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError
+from qpv_sante.loading import load_observations
 from qpv_sante.observations import COLUMNS, tidy, validate
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "context"
@@ -432,7 +433,7 @@ def test_rates_carried_to_the_other_zoning() -> None:
     validate(carried[list(COLUMNS)], where="carried")
     by_code = by(carried, "geo_code")
     same, half = by_code.loc["QN03101I"], by_code.loc["QN03102M"]
-    assert (same["value"], same["flag"], same["interval"]) == (40, "observed", "none")
+    assert (same["value"], same["flag"], same["interval"]) == (40, "estimated", "none")
     assert "same outline as QP031001" in same["note"]
     # half of a quarter at 50 %: the half that left may be at 60 % at most, so the one that stays at 40 %
     assert (half["value"], half["flag"], half["interval"]) == (pytest.approx(50), "estimated", "model")
@@ -440,6 +441,28 @@ def test_rates_carried_to_the_other_zoning() -> None:
     assert by_code.loc["QN03103N", "flag"] == "unavailable"
     assert "2015" in by_code.loc["QN03103N", "note"]
     assert set(by_code["geo_vintage"]) == {2024}
+
+
+def test_what_the_producer_withholds_in_the_other_zoning_stays_withheld() -> None:
+    published = observations([None, 50.0], geo_code=["QN03101I", "QN03102M"], geo_vintage=2024)
+    by_code = by(carry_crosswalk(observations([40.0, 50.0, 60.0]), LINKS, published=published), "geo_code")
+    hidden = by_code.loc["QN03101I"]
+    assert hidden["flag"] == "suppressed"
+    assert hidden[["value", "lower", "upper"]].isna().all()
+    assert by_code.loc["QN03102M", "flag"] == "estimated"
+
+
+@pytest.mark.parametrize("zonings", [(2015, 2024), (2024, 2015)])
+def test_no_secret_of_2021_is_undone_by_the_crosswalk(zonings: tuple[int, int]) -> None:
+    start, end = zonings
+    known = load_observations("poverty_rate", geo_level="qpv", geo_vintage=start, year=2021)
+    secret = load_observations("poverty_rate", geo_level="qpv", geo_vintage=end, year=2021)
+    secret = set(secret.loc[secret["flag"] == "suppressed", "geo_code"])
+    carried = carry_crosswalk(known, crosswalk(start, end)).set_index("geo_code")
+    there = carried[carried.index.isin(secret)]
+    assert len(there) > 30
+    assert there[["value", "lower", "upper"]].isna().all(axis=None)
+    assert "observed" not in set(carried["flag"])
 
 
 def test_suppressed_observations_stay_suppressed() -> None:
@@ -458,7 +481,7 @@ def test_counts_carried_to_the_other_zoning() -> None:
 def test_medians_are_carried_on_the_same_outline_only() -> None:
     medians = observations([14_000.0, 15_000.0, 16_000.0], indicator="median_standard_of_living")
     by_code = by(carry_crosswalk(medians, LINKS), "geo_code")
-    assert by_code.loc["QN03101I", ["value", "flag"]].tolist() == [14_000, "observed"]
+    assert by_code.loc["QN03101I", ["value", "flag"]].tolist() == [14_000, "estimated"]
     assert by_code.loc["QN03102M", "flag"] == "unavailable"
     assert "not carried" in by_code.loc["QN03102M", "note"]
 

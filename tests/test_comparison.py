@@ -90,6 +90,60 @@ def test_reference_commune_is_the_published_rate_of_the_commune():
     assert gap["ratio"] == pytest.approx(gap["qpv_value"] / commune["value"])
 
 
+def test_a_commune_is_compared_with_itself_not_with_the_neighbours_of_a_straddling_quarter():
+    gap = qs.compare("poverty_rate", by="commune", territory="commune:59367", **ASKED).iloc[0]
+    own = qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="commune:59367").iloc[0]
+    assert gap["reference_value"] == own["value"]
+    assert gap["reference_n_total"] == 1
+    alone = qs.compare("poverty_rate", by=None, territory="commune:59367", **ASKED).iloc[0]
+    assert alone["reference_value"] == own["value"]
+
+
+def test_communes_that_straddling_quarters_link_are_named():
+    gap = qs.compare("poverty_rate", by=None, territory="commune:93006", reference="rest_of_commune", **ASKED).iloc[0]
+    assert "à cheval" in gap["note"]
+    assert "Aubervilliers" in gap["note"]
+
+
+def test_a_reference_has_the_same_bounds_in_every_call():
+    rows = [
+        qs.compare("poverty_rate", reference="region:76", territory=territory, by=by, **ASKED).iloc[0]
+        for territory, by in (("Lille", None), (None, "region"), ("Toulouse", "qpv"))
+    ]
+    bounds = {(row["reference_lower"], row["reference_upper"]) for row in rows}
+    assert len(bounds) == 1
+
+
+def test_a_count_that_lacks_a_quarter_is_not_a_total():
+    gap = qs.compare("benefit_recipients", geo_vintage=2015, year=2020, by="department", territory="Occitanie")
+    partial = gap[gap["n_used"] < gap["n_total"]]
+    assert len(partial)
+    assert partial["qpv_value"].isna().all()
+    assert (partial["flag"] == "suppressed").all()
+    assert (partial["qpv_lower"] < partial["qpv_upper"]).all()
+    assert (gap["reference_lower"].dropna() >= 0).all()
+
+
+def test_impossible_bounds_stop_at_the_limits_of_the_indicator():
+    for indicator, year in (("disability_allowance_recipients", 2020), ("poverty_rate", 2019)):
+        gap = qs.compare(indicator, geo_vintage=2015, year=year, by="commune", reference="rest_of_commune")
+        known = gap[gap["flag"] != "unreliable"]
+        assert (known["reference_lower"].dropna() >= 0).all()
+
+
+def test_a_territory_outside_the_field_is_empty_not_an_accident():
+    gap = qs.compare("poverty_rate", geo_vintage=2024, year=2021, territory="Mayotte", reference=None, by=None).iloc[0]
+    assert (gap["n_used"], gap["n_total"], gap["flag"]) == (0, 42, "unavailable")
+
+
+def test_coverage_counts_the_quarters_outside_the_field():
+    gap = qs.compare("poverty_rate", by=None, reference=None, **ASKED).iloc[0]
+    people = qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018).set_index("geo_code")
+    rates = qs.load_observations("poverty_rate", geo_level="qpv", **ASKED).dropna(subset=["value"])
+    expected = people["value"].reindex(rates["geo_code"]).sum() / people["value"].sum()
+    assert gap["coverage"] == pytest.approx(expected)
+
+
 def test_rest_of_commune_is_the_commune_less_its_quarters():
     gap = qs.compare("poverty_rate", by="commune", territory="Béziers", reference="rest_of_commune", **ASKED).iloc[0]
     commune = qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="Béziers").iloc[0]
@@ -192,6 +246,24 @@ def test_process_interval_is_wilson_around_the_pooled_rate():
     assert (gap["qpv_lower"], gap["qpv_upper"]) == pytest.approx((100 * (centre - half), 100 * (centre + half)))
 
 
+def test_process_keeps_the_bounds_of_secrecy_where_a_quarter_is_withheld():
+    asked = {"geo_vintage": 2015, "year": 2021, "reference": None, "by": "region"}
+    chance = qs.compare("poverty_rate", interval="process", **asked).set_index("territory")
+    bounds = qs.compare("poverty_rate", **asked).set_index("territory")
+    partial = chance["n_used"] < chance["n_total"]
+    assert partial.any()
+    assert (chance.loc[partial & (chance["n_used"] > 0), "interval"] == "secrecy").all()
+    assert chance.loc["Occitanie", "qpv_lower"] == bounds.loc["Occitanie", "qpv_lower"]
+    assert chance.loc["Guyane", "interval"] == "none"
+
+
+@pytest.mark.parametrize("indicator", ["one_person_household_share", "employment_rate", "median_standard_of_living"])
+def test_chance_needs_the_number_behind_a_rate(indicator):
+    year = 2019 if indicator.startswith("median") else 2022
+    with pytest.raises(ComparabilityError):
+        qs.compare(indicator, geo_vintage=2015, year=year, reference=None, interval="process")
+
+
 def test_quarters_outside_the_field_are_counted_not_bounded():
     gap = qs.compare("poverty_rate", **ASKED).set_index("territory").loc["Guyane"]
     assert (gap["n_used"], gap["n_total"], gap["flag"]) == (0, 32, "unavailable")
@@ -207,6 +279,9 @@ def test_quarters_outside_the_field_are_counted_not_bounded():
         ({"by": "regions"}, "Did you mean 'region'"),
         ({"interval": "boundz"}, "Did you mean 'bounds'"),
         ({"territory": "Occitani"}, "Did you mean 'Occitanie'"),
+        ({"lang": "de"}, "Unknown lang 'de'"),
+        ({"year": "2019"}, "without quotes"),
+        ({"territory": 76}, "region:76"),
     ],
 )
 def test_a_typo_is_answered_with_the_nearest_name(arguments, message):

@@ -6,7 +6,7 @@ import pytest
 
 import qpv_sante as qs
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
-from qpv_sante.ranking import FUNNEL_POSITIONS
+from qpv_sante.ranking import FUNNEL_POSITIONS, _simulated_ranks
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,18 @@ def test_warnings_travel_with_the_ranking(ranking):
 
 
 def test_where_more_is_better_the_worst_is_the_lowest():
-    employment = qs.rank("employment_rate", geo_vintage=2015, year=2022, territory="Toulouse", draws=100)
-    assert employment.dropna(subset=["value"])["value"].is_monotonic_increasing
+    frame = pd.DataFrame({"lower": [50.0] * 3, "upper": [50.0] * 3})
+    cases, size = pd.Series([900.0, 500.0, 100.0]), pd.Series([1000.0] * 3)
+    lowest_first = _simulated_ranks(frame, cases, size, ascending=True, rounding=None, draws=200, seed=1)
+    assert (lowest_first == [3, 2, 1]).all()
+    highest_first = _simulated_ranks(frame, cases, size, ascending=False, rounding=None, draws=200, seed=1)
+    assert (highest_first == [1, 2, 3]).all()
 
 
-@pytest.mark.parametrize("indicator", ["median_standard_of_living", "population", "decile_ratio"])
-def test_only_rates_are_ranked(indicator):
-    with pytest.raises(ComparabilityError, match="rank needs a rate"):
-        qs.rank(indicator, geo_vintage=2015, year=2019)
+@pytest.mark.parametrize("indicator", ["median_standard_of_living", "population", "employment_rate"])
+def test_only_rates_with_their_denominator_are_ranked(indicator):
+    with pytest.raises(ComparabilityError):
+        qs.rank(indicator, geo_vintage=2015, year=2022 if indicator == "employment_rate" else 2019)
 
 
 def test_too_few_draws_are_refused():
@@ -111,6 +115,11 @@ def test_regions_have_no_rank_so_ranked_measures_are_refused_with_a_reason():
 def test_a_withheld_outside_is_an_error_that_says_why():
     with pytest.raises(UnavailableLevelError, match="sous secret"):
         qs.summarize_inequality("poverty_rate", "qpv_status", geo_vintage=2015, year=2021)
+
+
+def test_status_refuses_an_outside_that_contains_the_quarters():
+    with pytest.raises(ComparabilityError, match="contains the QPV"):
+        qs.summarize_inequality("poverty_rate", "qpv_status", geo_vintage=2015, year=2019, reference="commune")
 
 
 def test_wrong_groups_are_answered():

@@ -18,11 +18,17 @@ _GROUP = [name for name in KEY if name not in ("geo_code", "geo_level", "geo_vin
 
 
 def carry_crosswalk(
-    observations: pd.DataFrame, crosswalk: pd.DataFrame, *, kind: str | None = None, min_coverage: float = 0.9
+    observations: pd.DataFrame,
+    crosswalk: pd.DataFrame,
+    *,
+    kind: str | None = None,
+    min_coverage: float = 0.9,
+    published: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     r"""Observations of QPV of one zoning carried to the QPV of the other, as estimates with bounds.
 
-    Where the outline is the same and the 2024 code says so, the observation passes unchanged. Elsewhere,
+    Where the outline is the same and the 2024 code says so, the value passes unchanged, as an estimate: outlines
+    are compared in simplified form. Elsewhere,
     with the shares :math:`s_i` of the former QPV and :math:`t_i` of the new one (of people where the
     crosswalk has them, else of area):
 
@@ -51,13 +57,16 @@ def carry_crosswalk(
     min_coverage : float
         Share of the new QPV that QPV with a value must cover; below, the value is withheld and the
         bounds stay. Unchanged outlines are covered for 0.97 to 0.99: 0.9 leaves room for drawing.
+    published : DataFrame, optional
+        What the producer publishes, or withholds, for the second zoning; read from the store by default. A
+        value that is withheld there is not given here: carrying it would undo the secrecy.
 
     Returns
     -------
     DataFrame
-        The columns of the long table in the second zoning, then `coverage` and `note`. Flag: that of
-        the observation for an unchanged outline; `estimated` (`unreliable` if a component is);
-        `suppressed` or `unavailable` where withheld. Interval `model` for the bounds above.
+        The columns of the long table in the second zoning, then `coverage` and `note`. Flag: `estimated`
+        (`unreliable` if a component is); `suppressed` or `unavailable` where withheld. Interval `model` for the
+        bounds above.
 
     Raises
     ------
@@ -86,6 +95,7 @@ def carry_crosswalk(
             raise SchemaError(f"observations: {group['geo_code'].iloc[0]} and others have several rows for {identity}.")
         how = kind or catalogue().indicator(str(identity["indicator"])).kind
         part = _carry_one(group.set_index("geo_code"), crosswalk, str(how), min_coverage)
+        _keep_secrets(part, identity, to_vintage, published)
         parts.append(part.assign(**identity))
     if not parts:
         raise SchemaError("observations: no row to carry.")
@@ -95,6 +105,39 @@ def carry_crosswalk(
     result["coverage"], result["note"] = carried["coverage"], carried["note"]
     result.attrs = {**observations.attrs, "carried": f"qpv {from_vintage} -> {to_vintage}"}
     return result
+
+
+def _keep_secrets(
+    part: pd.DataFrame, identity: dict[str, Any], to_vintage: int, published: pd.DataFrame | None
+) -> None:
+    """Withhold what the producer withholds for the second zoning, value and bounds alike."""
+    target = _published(identity, to_vintage) if published is None else published
+    if target is None:
+        return
+    same = (target["indicator"] == identity["indicator"]) & (target["year"] == identity["year"])
+    same &= (target["sex"] == identity["sex"]) & (target["age"] == identity["age"])
+    secret = target.loc[same & (target["flag"] == "suppressed"), "geo_code"]
+    hidden = part["geo_code"].isin(secret)
+    part.loc[hidden, ["value", "lower", "upper", "n", "denominator"]] = np.nan
+    part.loc[hidden, "interval"] = "none"
+    part.loc[hidden, "flag"] = "suppressed"
+    part.loc[hidden, "note"] = f"withheld by the producer in the {to_vintage} zoning"
+
+
+def _published(identity: dict[str, Any], to_vintage: int) -> pd.DataFrame | None:
+    """The store's rows of the same figure in the second zoning, if it is published there."""
+    from qpv_sante.loading import load_observations
+
+    indicator, year = str(identity["indicator"]), int(identity["year"])
+    known = catalogue()
+    if indicator not in known.indicators:
+        return None
+    places = [(r["geo_level"], r["geo_vintage"], r["year"]) for r in known.published(indicator)]
+    if ("qpv", to_vintage, year) not in places:
+        return None
+    return load_observations(
+        indicator, geo_level="qpv", geo_vintage=to_vintage, year=year, sex=identity["sex"], age=identity["age"]
+    )
 
 
 def _check(observations: pd.DataFrame, crosswalk: pd.DataFrame) -> tuple[int, int]:
@@ -152,7 +195,7 @@ def _pass_unchanged(result: pd.DataFrame, same: pd.DataFrame, values: pd.DataFra
     names = ["value", "lower", "upper", "n", "denominator", "interval", "flag"]
     copied = values.loc[passed["from_code"], names].astype({"interval": "str", "flag": "str"}).set_axis(passed.index)
     doubtful = ~agrees.reindex(passed.index) & copied["value"].notna()
-    copied.loc[doubtful & (copied["flag"] != "unreliable"), "flag"] = "estimated"
+    copied.loc[copied["value"].notna() & (copied["flag"] != "unreliable"), "flag"] = "estimated"
     result.loc[passed.index, names] = copied
     result.loc[passed.index, "note"] = [
         f"same outline as {code} (IoU {iou:.2f})" + (", but the code does not say identical" if doubt else "")

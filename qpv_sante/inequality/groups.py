@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading
+from qpv_sante import aggregation, comparison, loading, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
@@ -20,13 +20,17 @@ NOTES = {
         "fr": "circulaire : les groupes sont formés par la pauvreté, et les QPV choisis par le revenu",
         "en": "circular: groups are formed by poverty, and QPV are chosen by income",
     },
+    "chosen": {
+        "fr": "les QPV sont choisis par le revenu, que cet indicateur mesure",
+        "en": "QPV are chosen by income, which this indicator measures",
+    },
     "ranked_by": {
         "fr": "QPV classés par le taux de pauvreté de {year}",
         "en": "QPV ranked by the poverty rate of {year}",
     },
     "left_out": {
-        "fr": "{number} QPV sans valeur ou sans taux de pauvreté, hors des groupes",
-        "en": "{number} QPV without a value or a poverty rate, outside the groups",
+        "fr": "{number} QPV sans valeur (ou sans taux de pauvreté, s'il forme les groupes), non comptés",
+        "en": "{number} QPV without a value (or a poverty rate, if it forms the groups), not counted",
     },
 }
 
@@ -53,14 +57,14 @@ def summarize_inequality(
         A rate in percent.
     groups : str
         `poverty_quintile`: QPV in five groups of about the same population, group 1 the poorest;
-        `qpv_status`: QPV (1) against `reference` (2); or a territory of the QPV: `region`, `department`,
+        `qpv_status`: QPV (1) against a `rest_of_` reference (2); or a territory of the QPV: `region`, `department`,
         `epci`, `urban_unit` (no rank).
     geo_vintage, year : int
         Zoning of the QPV and year of reference.
     territory : str, optional
         Keep the QPV of this territory.
     reference : str
-        Outside, for `qpv_status`: a reference of `compare`.
+        Outside, for `qpv_status`: `rest_of_commune` or `rest_of_urban_unit`; the others contain the QPV.
     rank_year : int, optional
         Year of the poverty rate that forms the quintiles; the nearest published by default.
     interval : {"none", "process"}
@@ -76,7 +80,7 @@ def summarize_inequality(
     -------
     DataFrame
         As `qpv_sante.inequality.summarize`, indexed by measure. `attrs["groups"]`: one record a group
-        (`group, rank, estimate, population, n_used`); `attrs["notes"]`: how groups were formed, what was
+        (`group, rank, estimate, population, n_used, n_total`); `attrs["notes"]`: how groups were formed, what was
         left out, and whether the ranking is circular.
 
     Raises
@@ -97,6 +101,7 @@ def summarize_inequality(
     known = catalogue().indicator(indicator)
     if groups not in GROUPS:
         raise UnknownNameError(f"Unknown groups {groups!r}. {did_you_mean(groups, GROUPS)}")
+    lang = style.check_lang(lang)
     if interval not in ("none", "process"):
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('none', 'process'))}")
     if known.kind != "rate" or known.range != [0, 100]:
@@ -107,12 +112,15 @@ def summarize_inequality(
     else:
         table, notes = _by_group(known, groups, geo_vintage, year, territory, rank_year, lang)
     if known.selects_qpv:
-        notes.append(NOTES["circular"][lang])
+        notes.append(NOTES["circular" if groups == "poverty_quintile" else "chosen"][lang])
     table = table.dropna(subset=["estimate", "population"])
     if len(table) < 2:
         raise UnavailableLevelError(
             f"{indicator} ({geo_vintage} zoning, {year}): {len(table)} group with a value; an inequality needs two."
         )
+    if interval == "process":
+        quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+        comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
     share = table["estimate"] / 100
     se = 100 * np.sqrt(share * (1 - share) / table["population"]) if interval == "process" else None
     indexed = table.set_index("group")
@@ -139,11 +147,17 @@ def _by_status(
     places = loading.gazetteer()
     place = places.resolve(territory)
     parsed = parse_reference(reference, places)
+    if not parsed.is_rest:
+        raise ComparabilityError(
+            f"qpv_status needs two groups without people in common; {reference!r} contains the QPV. "
+            "Use reference='rest_of_commune' or 'rest_of_urban_unit'."
+        )
     quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     quarters = quarters[quarters["in_field"]]
     members = comparison.group_members(quarters, places, None, place, geo_vintage)
     inside = aggregation.pool(members, "group", kind=known.kind).iloc[0]
-    outside = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex="_T", age="_T").iloc[0]
+    found = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex="_T", age="_T")
+    outside = comparison.with_enough_coverage(found, 0.9, lang).iloc[0]
     if pd.isna(outside["value"]):
         raise UnavailableLevelError(
             f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not published'}). "
@@ -156,6 +170,7 @@ def _by_status(
             "estimate": [inside["value"], outside["value"]],
             "population": [inside["weight_used"], outside["weight_used"]],
             "n_used": [inside["n_used"], outside["n_used"]],
+            "n_total": [inside["n_total"], outside["n_total"]],
         }
     )
 
@@ -185,6 +200,8 @@ def _by_group(
         notes.append(NOTES["left_out"][lang].format(number=whole - len(members)))
         members = members.assign(group=_quintile(members))
         members["territory"] = "Q" + members["group"].astype(str)
+    else:
+        notes.append(NOTES["left_out"][lang].format(number=int(members["value"].isna().sum())))
     pooled = aggregation.pool(members, "group", kind=known.kind)
     names = members.drop_duplicates("group").set_index("group")["territory"]
     return (
@@ -195,6 +212,7 @@ def _by_group(
                 "estimate": pooled["value"].to_numpy(),
                 "population": pooled["weight_used"].to_numpy(),
                 "n_used": pooled["n_used"].to_numpy(),
+                "n_total": pooled["n_total"].to_numpy(),
             }
         ),
         notes,
