@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -116,12 +116,16 @@ class Store:
 
     def observations(self, source_id: str, **equal: object) -> pd.DataFrame:
         """Rows of the long table from one source, those where columns equal the values given."""
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        filters = [(name, "=", value) for name, value in equal.items()] or None
-        path = self.path / "observations" / f"{source_id}.parquet"
-        # one file: no dataset to discover, and threads cost more than such a small table
-        frame: pd.DataFrame = pq.read_table(path, filters=filters, partitioning=None, use_threads=False).to_pandas()
+        # half the time of a filtered data set: rows are sorted by indicator, so most groups are passed over whole
+        file = pq.ParquetFile(self.path / "observations" / f"{source_id}.parquet")
+        table = file.read_row_groups(_groups_with(file, "indicator", equal.get("indicator")))
+        if equal:
+            wanted = [pc.equal(table[name], value) for name, value in equal.items()]
+            table = table.filter(reduce(pc.and_, wanted))
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def zones(self, layer: str) -> Any:
@@ -137,6 +141,17 @@ class Store:
     def names(self, kind: str) -> list[str]:
         """Names of the files of one kind: `observations`, `zones` or `codes`."""
         return [Path(name).stem for name in self.manifest["files"] if name.startswith(kind + "/")]
+
+
+def _groups_with(file: Any, column: str, value: object) -> list[int]:
+    """Row groups of a Parquet file whose statistics allow a value in a column; all of them for none."""
+    at = file.schema_arrow.get_field_index(column)
+    limits = [file.metadata.row_group(group).column(at).statistics for group in range(file.num_row_groups)]
+    return [
+        group
+        for group, limit in enumerate(limits)
+        if value is None or limit is None or not limit.has_min_max or limit.min <= value <= limit.max
+    ]
 
 
 def processed_dir(root: Path | None = None) -> Path:
