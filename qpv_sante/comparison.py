@@ -16,6 +16,7 @@ from qpv_sante.errors import (
     did_you_mean,
 )
 from qpv_sante.geography import QPV_ZONINGS, fold
+from qpv_sante.health import published_by_qpv
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
 from qpv_sante.territories import Gazetteer, Territory
 
@@ -117,7 +118,7 @@ def compare(
     known = catalogue().indicator(indicator)
     lang = style.check_lang(lang)
     _check_arguments(by, interval, year, geo_vintage, min_coverage)
-    if not any(record["geo_level"] == "qpv" for record in catalogue().published(indicator)):
+    if not published_by_qpv(indicator):
         from qpv_sante.health import compare_health
 
         # not published by QPV: the territory's own published value, and what surveys found inside and outside
@@ -180,7 +181,8 @@ def compare(
     result = result[list(COMPARISON_COLUMNS)].sort_values(
         "territory", key=lambda names: names.map(fold), ignore_index=True
     )
-    result.attrs = {"indicator": indicator, "origin": quarters.attrs["origin"]}
+    # the origin of the figures and, for an imported source, its restriction notice
+    result.attrs = {name: value for name, value in quarters.attrs.items() if name != "weight"}
     return result
 
 

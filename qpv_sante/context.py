@@ -12,7 +12,7 @@ import pandas as pd
 from qpv_sante import listing, loading, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError
-from qpv_sante.health import compare_health
+from qpv_sante.health import NOTES, compare_health
 from qpv_sante.observations import FLAG_LABELS
 
 CONTEXT_COLUMNS = (
@@ -53,9 +53,26 @@ _WORDS: dict[str, dict[str, str]] = {
         "en": "Published around it: these values are not the quarter's",
     },
 }
+_NOTES: dict[str, dict[str, str]] = {
+    "zoning": {"fr": "non publié pour le zonage {vintage}", "en": "not published for the {vintage} zoning"},
+    "field": {"fr": "non publié pour ce territoire", "en": "not published for this territory"},
+    "imported": {"fr": "fichier importé : {title}", "en": "imported file: {title}"},
+}
+_SEPARATOR = {"fr": " ; ", "en": "; "}
 _HEADER: dict[str, tuple[str, ...]] = {
-    "fr": ("Niveau", "Territoire", "Indicateur", "Année", "Valeur", "Intervalle", "Effectif", "Statut", "Source"),
-    "en": ("Level", "Territory", "Indicator", "Year", "Value", "Interval", "Sample", "Status", "Source"),
+    "fr": (
+        "Niveau",
+        "Territoire",
+        "Indicateur",
+        "Année",
+        "Valeur",
+        "Intervalle",
+        "Effectif",
+        "Statut",
+        "Source",
+        "Note",
+    ),
+    "en": ("Level", "Territory", "Indicator", "Year", "Value", "Interval", "Sample", "Status", "Source", "Note"),
 }
 
 
@@ -105,6 +122,7 @@ class Context:
             style.format_number(row["n"], 0, lang=self.lang),
             FLAG_LABELS[str(row["flag"])][self.lang],
             str(row["source"]),
+            style.typography(str(row["note"]), self.lang),
         )
 
     def __repr__(self) -> str:
@@ -113,10 +131,12 @@ class Context:
         for part in ("measured", "around"):
             lines.append(style.typography(_WORDS[part][self.lang], self.lang))
             for row in getattr(self, part).to_dict("records"):
-                level, territory, label, year, value, span, *_, flag, source = self._cells(row)
+                level, territory, label, year, value, span, *_, flag, source, note = self._cells(row)
                 interval = f" [{span}]" if span != "–" else ""
                 where = "" if part == "measured" else f"{level} {territory}, "
-                lines.append(f"  {where}{label}, {year}: {value}{interval} ({flag}; {source})")
+                lines.append(
+                    f"  {where}{label}, {year}: {value}{interval} ({'; '.join(filter(None, [flag, source, note]))})"
+                )
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -146,8 +166,9 @@ def context(qpv: str, *, lang: str = "fr") -> Context:
     -------
     Context
         `frame`: one row a figure, with its level, value (in `unit`), published interval and sample, year, flag and
-        source. Health figures are those of the department, region and country, and labelled so: none is
-        the quarter's.
+        source, and a note: pooled from departments, not published for this zoning or territory, imported. Health
+        figures are those of the department, region and country, and labelled so: none is the quarter's, but for
+        rows of an imported file (`import_observations`), which come with its notice.
 
     Raises
     ------
@@ -173,13 +194,17 @@ def context(qpv: str, *, lang: str = "fr") -> Context:
         raise UnknownNameError(f"context takes one QPV; {named}. Give its code, such as 'QP034001' or 'QN03401M'.")
     vintage = int(places.qpv.loc[places.qpv["geo_code"] == place.code, "geo_vintage"].iloc[0])
     rows = [_measured(place.code, place.name, indicator, year, vintage, code) for indicator, year in MEASURED[vintage]]
+    others = {indicator for listed in MEASURED.values() for indicator, _ in listed}
+    absent = [name for name in catalogue().indicators if name in others - {name for name, _ in MEASURED[vintage]}]
+    rows += [_not_published(name, place.name, vintage, code) for name in absent if not _published(name, vintage)]
+    rows += _imported(place.code, place.name, vintage, code)
     parts = [pd.DataFrame(rows)]
     for indicator, year, level in AROUND:
         try:
             table = compare_health(indicator, year=year, territory=place, by=level, lang=code)
         except UnavailableLevelError:
-            # overseas collectivities and Mayotte are outside the field of some surveys
-            continue
+            # overseas collectivities and Mayotte are outside the field of some surveys: said, beside the country
+            table = _outside_field(compare_health(indicator, year=year, by=level, lang=code), place.code, level, code)
         parts.append(_around(table[table["kind"] == "published"], code))
     frame = pd.concat(parts, ignore_index=True)[list(CONTEXT_COLUMNS)]
     frame.attrs = {"geo_code": place.code, "geo_vintage": vintage}
@@ -211,6 +236,74 @@ def _measured(geo_code: str, name: str, indicator: str, year: int, vintage: int,
     }
 
 
+def _published(indicator: str, vintage: int) -> bool:
+    records = catalogue().published(indicator)
+    return any(record["geo_level"] == "qpv" and record["geo_vintage"] == vintage for record in records)
+
+
+def _not_published(indicator: str, name: str, vintage: int, lang: style.Lang) -> dict[str, object]:
+    """A row that says that a figure known for the other zoning is not published for this one."""
+    known = catalogue().indicator(indicator)
+    return {
+        "part": "measured",
+        "level": "qpv",
+        "level_label": listing.level_label("qpv", lang),
+        "territory": name,
+        "indicator": indicator,
+        "label": listing.label_of(known, lang),
+        "age": "_T",
+        "year": "–",
+        **dict.fromkeys(("value", "lower", "upper", "n"), float("nan")),
+        "unit": known.unit[lang],
+        "flag": "unavailable",
+        "source": "",
+        "note": _NOTES["zoning"][lang].format(vintage=vintage),
+    }
+
+
+def _imported(geo_code: str, name: str, vintage: int, lang: style.Lang) -> list[dict[str, object]]:
+    """The quarter's own rows in imported files, with their notice."""
+    rows: list[dict[str, object]] = []
+    for indicator in catalogue().indicators.values():
+        for series, source, edition, table in catalogue().series_of(indicator.id):
+            if not (source.imported and table.geo_level == "qpv" and table.geo_vintage == vintage):
+                continue
+            year = series.years.get(edition.id, edition.year)
+            key = source.key(edition)
+            found = loading.load_observations(
+                indicator.id, geo_level="qpv", geo_vintage=vintage, year=year, sex=None, age=None, source=source.id
+            )
+            note = _NOTES["imported"][lang].format(title=f"{source.producer}, {source.title}")
+            for own in found[found["geo_code"] == geo_code].to_dict("records"):
+                if str(own["source"]) != key:
+                    continue
+                rows.append(
+                    {
+                        **_not_published(indicator.id, name, vintage, lang),
+                        "age": str(own["age"]),
+                        "year": str(year),
+                        **{column: own[column] for column in ("value", "lower", "upper", "n")},
+                        "flag": str(own["flag"]),
+                        "source": key,
+                        "note": _SEPARATOR[lang].join(filter(None, [note, source.restriction])),
+                    }
+                )
+    return rows
+
+
+def _outside_field(table: pd.DataFrame, geo_code: str, level: str, lang: style.Lang) -> pd.DataFrame:
+    """Rows of a territory that the survey leaves out: no value, the reason, and the country beside it."""
+    places = loading.gazetteer()
+    code = places.qpv.loc[places.qpv["geo_code"] == geo_code, level].iloc[0]
+    rows = table[table["kind"] == "published"].drop_duplicates(["sex", "age"])
+    return rows.assign(
+        territory=places.name_of(level, code) if pd.notna(code) else "–",
+        **dict.fromkeys(("value", "lower", "upper", "n"), float("nan")),
+        flag="unavailable",
+        note=_NOTES["field"][lang],
+    )
+
+
 def _around(table: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
     """The territory's rows, each followed by the country's."""
     territory = table.assign(order=0)
@@ -221,6 +314,10 @@ def _around(table: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
         territory="France",
         **{name: table[f"reference_{name}"] for name in ("value", "lower", "upper", "n")},
         source=table["reference_source"],
+        note=[
+            _SEPARATOR[lang].join(filter(None, [note, "" if pd.notna(lower) else NOTES["no_interval"][lang]]))
+            for note, lower in zip(table["reference_note"], table["reference_lower"], strict=True)
+        ],
         flag=table["reference_value"].notna().map({True: "observed", False: "unavailable"}),
     )
     both = pd.concat([territory.assign(row=range(len(table))), country.assign(row=range(len(table)))])

@@ -11,8 +11,22 @@ import pandas as pd
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import StoreError, UnknownNameError, did_you_mean
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _neutral(cell: object) -> object:
+    """A text that a spreadsheet would run as a formula, made text by an apostrophe; numbers as they are."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
 
 def _to_csv(frame: pd.DataFrame, path: Path) -> None:
+    for name in [name for name, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]:
+        if pd.api.types.is_datetime64_any_dtype(frame[name]):
+            continue
+        cells = frame[name].astype("object")
+        changed = cells.map(_neutral)
+        if not changed.equals(cells):
+            frame = frame.assign(**{str(name): changed})
     # what French spreadsheets open without questions: semicolon, decimal comma, byte-order mark
     frame.to_csv(path, index=False, sep=";", decimal=",", encoding="utf-8-sig")
 
@@ -39,6 +53,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
         source is restricted (see `import_observations`), the column `restriction` repeats its notice on every row.
     path : Path or str
         `.csv` (semicolon, decimal comma, UTF-8 with BOM: what French spreadsheets open), `.parquet` or `.json`.
+        In a `.csv`, a text that begins with `=`, `+`, `-` or `@` is preceded by an apostrophe: a spreadsheet would
+        run it as a formula. Numbers, negative ones too, are untouched.
 
     Returns
     -------
@@ -78,7 +94,8 @@ def restrictions(frame: pd.DataFrame) -> list[str]:
     frame : DataFrame
         With `source` (and `reference_source`), or at least `attrs["origin"]` or `indicator`: where the
         table no longer says its sources, those of its indicators are meant, since a notice too many
-        harms nobody.
+        harms nobody. `attrs["restrictions"]` (see `load_observations`) counts whatever the columns and the
+        catalogue say: the notice outlives the import.
 
     Returns
     -------
@@ -91,8 +108,6 @@ def restrictions(frame: pd.DataFrame) -> list[str]:
     """
     known = catalogue()
     limited = {name: source.restriction for name, source in known.sources.items() if source.restriction}
-    if not limited:
-        return []
     columns = [name for name in frame.columns if str(name) == "source" or str(name).endswith("_source")]
     if columns:
         cells = [str(cell) for name in columns for cell in frame[name].dropna().unique()]
@@ -103,7 +118,8 @@ def restrictions(frame: pd.DataFrame) -> list[str]:
         names = frame["indicator"].dropna().astype("str").unique() if "indicator" in frame else []
         measured = [known.indicators[name] for name in names if name in known.indicators]
         used = {series.source for indicator in measured for series in indicator.series}
-    return list(dict.fromkeys(notice for name, notice in limited.items() if name in used))
+    carried = [str(notice) for notice in frame.attrs.get("restrictions", [])]
+    return list(dict.fromkeys([*carried, *(notice for name, notice in limited.items() if name in used)]))
 
 
 def check_suffix(path: Path, valid: tuple[str, ...]) -> None:

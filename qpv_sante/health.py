@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import aggregation, listing, loading, style
-from qpv_sante.catalogue import Indicator, catalogue, describe_coverage
+from qpv_sante.catalogue import Indicator, catalogue, core_catalogue, describe_coverage
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.territories import FRANCE, Territory
 
@@ -20,15 +20,15 @@ HEALTH_COLUMNS = (
     *("kind", "territory", "territory_code", "level", "level_label", "indicator", "label", "year", "sex", "age"),
     *("value", "lower", "upper", "interval", "n"),
     *("reference", "reference_label", "reference_value", "reference_lower", "reference_upper", "reference_n"),
-    *("difference", "difference_lower", "difference_upper", "unit", "flag", "note"),
+    *("difference", "difference_lower", "difference_upper", "unit", "flag", "note", "reference_note"),
     *("source", "reference_source", "publication", "licence"),
 )
 # Contrasts of general health: the nearest that exist where an indicator has none of its own
 RELATED = ("self_perceived_health_good", "self_perceived_health_bad", "health_problem", "care_forgone_for_money")
 NOTES: dict[str, dict[str, str]] = {
     "pooled": {
-        "fr": "calculé à partir de ses départements, pondérés par leur population enquêtée",
-        "en": "pooled from its departments, weighted by the population of the survey",
+        "fr": "calculé par addition des départements (effectifs publiés, arrondis à la centaine)",
+        "en": "computed by adding up departments (published counts, rounded to the hundred)",
     },
     "withheld": {
         "fr": "{missing} département(s) sous secret sur {total}",
@@ -40,6 +40,20 @@ NOTES: dict[str, dict[str, str]] = {
     },
     "no_interval": {"fr": "aucun intervalle publié", "en": "no interval published"},
 }
+
+
+def published_records(indicator: str) -> list[dict[str, object]]:
+    """Where an indicator is published, imports left aside: a file of some QPV must not hide the regions of all.
+
+    An indicator that only imports carry is where they put it.
+    """
+    core = core_catalogue()
+    return (core if indicator in core.indicators else catalogue()).published(indicator)
+
+
+def published_by_qpv(indicator: str) -> bool:
+    """Whether the package's own sources give an indicator by QPV, so that QPV can be compared with it."""
+    return any(record["geo_level"] == "qpv" for record in published_records(indicator))
 
 
 def compare_health(
@@ -75,7 +89,8 @@ def compare_health(
         with the country, which holds it; rows of `kind` "survey_contrast" give what a national survey found inside
         and outside priority neighbourhoods (`level` "country", value inside, reference outside), without
         interval or sample size; their `indicator` says what was asked. `interval` is `sampling` where
-        published, else `none`.
+        published, else `none`. `note` is about the territory's value, `reference_note` about the country's.
+        Sources are the package's own: imported figures by QPV do not take the place of these.
 
     Raises
     ------
@@ -137,9 +152,10 @@ def compare_health(
     )
     bare = NOTES["no_interval"][lang]
     result["note"] = [
-        _joined(own, of_country, "" if pd.notna(lower) else bare, lang=lang)
-        for own, of_country, lower in zip(joined["note"], joined["note_country"], joined["lower"], strict=True)
+        _joined(own, "" if pd.notna(lower) else bare, lang=lang)
+        for own, lower in zip(joined["note"], joined["lower"], strict=True)
     ]
+    result["reference_note"] = joined["note_country"]
     result["difference"] = result["value"] - result["reference_value"]
     result["difference_lower"] = result["lower"] - result["reference_upper"]
     result["difference_upper"] = result["upper"] - result["reference_lower"]
@@ -199,6 +215,7 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
         "flag": "observed",
         "note": [_joined(related, one, caveat, lang=code) for one, caveat in zip(via, found["caveat"], strict=True)],
         "source": "",
+        "reference_note": "",
         "reference_source": "",
         "publication": found["source"],
         "licence": "",
@@ -208,7 +225,7 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
 
 def _level(known: Indicator, by: str | None, year: int) -> str:
     """The level to compare, published or made of published departments."""
-    records = catalogue().published(known.id)
+    records = published_records(known.id)
     levels = {str(record["geo_level"]) for record in records if record["year"] == year}
     if any(record["geo_level"] == "qpv" for record in records):
         raise UnavailableLevelError(f"{known.id} is published by QPV: use qs.compare.")
@@ -243,7 +260,7 @@ def _codes_around(place: Territory | None, by: str) -> set[str]:
 
 def _published_rows(known: Indicator, by: str, year: int, sex: str, age: str) -> tuple[pd.DataFrame, str]:
     """Published rows of the level, or of the departments that compose it; one age class or all of them."""
-    levels = {str(record["geo_level"]) for record in catalogue().published(known.id) if record["year"] == year}
+    levels = {str(record["geo_level"]) for record in published_records(known.id) if record["year"] == year}
     level = by if by in levels else "department"
     every = loading.load_observations(known.id, geo_level=level, year=year, sex=sex, age=None)
     every["age"] = every["age"].astype("str")
@@ -304,7 +321,7 @@ def _country(
 ) -> pd.DataFrame:
     """The country's value by sex and age: published, else made of its departments, else missing."""
     columns = ["sex", "age", "value", "lower", "upper", "n", "source", "note"]
-    levels = {str(record["geo_level"]) for record in catalogue().published(known.id) if record["year"] == year}
+    levels = {str(record["geo_level"]) for record in published_records(known.id) if record["year"] == year}
     if "country" in levels:
         every = loading.load_observations(known.id, geo_level="country", year=year, sex=None, age=None)
         every = every.astype({"sex": "str", "age": "str", "source": "str"})
@@ -312,8 +329,7 @@ def _country(
     if level == "department" and known.kind == "rate":
         plain = rows.astype({"sex": "str", "flag": "str", "source": "str", "interval": "str"})
         pooled = _pool(plain.assign(geo_code=FRANCE.code), known, lang)
-        colon = ": " if lang == "en" else " : "
-        return pooled.assign(note="France" + colon + pooled["note"])[columns]
+        return pooled[columns]
     empty = dict.fromkeys(("value", "lower", "upper", "n"), float("nan"))
     return rows[["sex", "age"]].drop_duplicates().assign(**empty, source="", note="")[columns]
 

@@ -138,6 +138,10 @@ _KINDS = {
     "standardised_rate": {"fr": "taux standardisé : ne s'agrège pas", "en": "standardised rate: is not pooled"},
     "score": {"fr": "score ou part sans base publiée : ne s'agrège pas", "en": "score: is not pooled"},
 }
+_ESTIMATED = (
+    "Estimation, non mesurée (estimate, not measured) : valeurs modélisées par qpv_sante à partir de ces sources, "
+    "qui ne les publient pas."
+)
 _HEADINGS = {
     "fr": ("Identifiant", "Définition", "Population", "Unité", "Nature", "Niveaux et années", "Précautions", "Source"),
     "en": ("Identifier", "Definition", "Population", "Unit", "Kind", "Levels and years", "Caveats", "Source"),
@@ -198,7 +202,7 @@ def cite(of: str | pd.DataFrame) -> str:
     Returns
     -------
     str
-        One line an edition.
+        One line an edition, and a last one that says so where values are estimated, not measured.
 
     Raises
     ------
@@ -212,7 +216,10 @@ def cite(of: str | pd.DataFrame) -> str:
     >>> cite("insee_filosofi_qpv@2021")  # doctest: +ELLIPSIS
     'Insee, DGFiP, Cnaf, Cnav, CCMSA (Filosofi), « Revenus, pauvreté ... 2015 », édition 2021, Licence Ouverte 2.0...'
     """
-    return "\n".join(_citation(key) for key in _editions(of))
+    lines = [_citation(key) for key in _editions(of)]
+    if isinstance(of, pd.DataFrame) and "flag" in of and (of["flag"] == "estimated").any():
+        lines.append(_ESTIMATED)
+    return "\n".join(lines)
 
 
 def _editions(of: str | pd.DataFrame) -> list[str]:

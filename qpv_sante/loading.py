@@ -80,7 +80,8 @@ def load_observations(
         Columns of `qpv_sante.observations.COLUMNS`: the key (indicator, source, geo_level, geo_code,
         geo_vintage, perimeter, sex, age, category, year), then value (in the indicator's unit), lower,
         upper, interval, n, denominator and flag. The value is missing if and only if the flag is
-        `suppressed`, `unavailable` or `not_applicable`. `attrs["origin"]` says which store was read.
+        `suppressed`, `unavailable` or `not_applicable`. `attrs["origin"]` says which store was read;
+        `attrs["restrictions"]`, where a source is restricted, holds the notices that must follow the figures.
 
     Raises
     ------
@@ -117,6 +118,11 @@ def load_observations(
     if frame.empty:
         raise UnavailableLevelError(_why_empty(indicator, asked, place, list(origin)))
     frame.attrs = {"indicator": indicator, "origin": origin}
+    used = {str(key).partition("@")[0] for key in frame["source"].unique()}
+    # with the figures, not only in the catalogue: an import may be removed while they are in use
+    notices = [known.sources[name].restriction for name in sorted(used) if name in known.sources]
+    if any(notices):
+        frame.attrs["restrictions"] = list(dict.fromkeys(notice for notice in notices if notice))
     log.info("%s: read from the %s", indicator, ", ".join(sorted(set(origin.values()))))
     return frame
 

@@ -14,7 +14,7 @@ import pandas as pd
 from qpv_sante import comparison, listing, loading, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import StoreError, UnavailableLevelError
-from qpv_sante.export import check_suffix
+from qpv_sante.export import check_suffix, restrictions
 from qpv_sante.territories import Territory
 
 if TYPE_CHECKING:
@@ -81,6 +81,16 @@ WORDS: dict[str, dict[str, str]] = {
         "ici sur un quartier.",
         "en": "Depression and perceived health are not published by QPV; no regional value is painted on a quarter.",
     },
+    "imported": {"fr": "Chiffres importés", "en": "Imported figures"},
+    "imported_note": {
+        "fr": "Ces chiffres ne sont pas dans les données ouvertes : l'utilisateur les a importés.",
+        "en": "These figures are not open data: the user imported them.",
+    },
+    "restricted": {"fr": "Diffusion restreinte : {notice}", "en": "Restricted: {notice}"},
+    "cut": {
+        "fr": "Les {shown} premières lignes sur {total}.",
+        "en": "The first {shown} rows of {total}.",
+    },
     "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
     "map": {"fr": "Carte", "en": "Map"},
 }
@@ -100,6 +110,12 @@ _HEADER_ALONE = {
     ),
     "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
 }
+
+_HEADER_IMPORTED = {
+    "fr": ("Indicateur", "QPV", "Valeur", "Bornes", "Statut", "Année", "Source"),
+    "en": ("Indicator", "QPV", "Value", "Bounds", "Status", "Year", "Source"),
+}
+_MAX_IMPORTED = 300
 
 
 @dataclass(frozen=True)
@@ -202,6 +218,8 @@ def report(
     Returns
     -------
     Report
+        With a section of imported figures where an import has rows for these QPV (see `import_observations`);
+        the restriction notice of a restricted source is printed there and in the sources.
 
     Raises
     ------
@@ -231,6 +249,9 @@ def report(
     sections.append(Section(style.typography(title, lang), figures=[figure_of(axes, title)]))
     alone, used = qpv_only_section(geo_vintage, scope, lang)
     sections.append(alone)
+    if brought := imported_section(geo_vintage, scope, lang):
+        sections.append(brought[0])
+        used += brought[1]
     return Report(
         title=style.typography(WORDS["title"][lang].format(place=place.name), lang),
         lead=style.typography(WORDS["lead"][lang].format(number=number, vintage=geo_vintage), lang),
@@ -383,6 +404,64 @@ def qpv_only_section(geo_vintage: int, scope: Territory | None, lang: str) -> tu
     title = WORDS["alone"][lang]
     notes = [style.typography(WORDS[name][lang], lang) for name in ("alone_note", "health")]
     return Section(title, table=Table(title, _HEADER_ALONE[lang], rows), notes=notes), cited
+
+
+def imported_section(geo_vintage: int, scope: Territory | None, lang: str) -> tuple[Section, list[str]] | None:
+    """Figures that the user imported for these QPV, row by row, with citations; None where there are none."""
+    from qpv_sante.observations import FLAG_LABELS, TOTAL
+
+    lang = style.check_lang(lang)
+    known = catalogue()
+    frames = []
+    for indicator in known.indicators.values():
+        for name in dict.fromkeys(series.source for series in indicator.series):
+            if not known.sources[name].imported:
+                continue
+            try:
+                frames.append(
+                    loading.load_observations(
+                        indicator.id,
+                        geo_level="qpv",
+                        geo_vintage=geo_vintage,
+                        territory=scope,
+                        sex=None,
+                        age=None,
+                        category=None,
+                        source=name,
+                    )
+                )
+            except UnavailableLevelError:
+                continue
+    if not frames:
+        return None
+    places = loading.gazetteer().qpv
+    names = places[places["geo_vintage"] == geo_vintage].set_index("geo_code")["name"].to_dict()
+    rows, cited, notices = [], [], []
+    for frame in frames:
+        measured = known.indicator(str(frame["indicator"].iloc[0]))
+        symbol = style.unit_symbol(measured.unit[lang])
+        for row in frame.itertuples():
+            classes = [str(one) for one in (row.sex, row.age, row.category) if one != TOTAL]
+            rows.append(
+                [
+                    ", ".join([measured.label[lang], *classes]),
+                    f"{names.get(row.geo_code, '')} ({row.geo_code})",
+                    style.format_number(row.value, measured.decimals, lang=lang, symbol=symbol),
+                    _span(row.lower, row.upper, measured.decimals, lang),
+                    FLAG_LABELS[str(row.flag)][lang],
+                    str(row.year),
+                    str(row.source),
+                ]
+            )
+        cited += listing.cite(frame).split("\n")
+        notices += restrictions(frame)
+    title = WORDS["imported"][lang]
+    notes = [WORDS["restricted"][lang].format(notice=notice) for notice in dict.fromkeys(notices)]
+    notes.append(WORDS["imported_note"][lang])
+    if len(rows) > _MAX_IMPORTED:
+        notes.append(WORDS["cut"][lang].format(shown=_MAX_IMPORTED, total=len(rows)))
+    table = Table(title, _HEADER_IMPORTED[lang], rows[:_MAX_IMPORTED])
+    return Section(title, table=table, notes=[style.typography(text, lang) for text in notes]), cited
 
 
 def _span(low: float, high: float, decimals: int, lang: style.Lang) -> str:

@@ -1,5 +1,6 @@
 """Synthetic estimates: computed by hand on a tiny case, then their promises on the embedded figures."""
 
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from qpv_sante import observations
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError, UnknownNameError
 from qpv_sante.estimation import MIN_POPULATION, UnvalidatedEstimateError, composition, synthetic, validate
 from qpv_sante.estimation.rates import load_survey, regional_finances
+from qpv_sante.estimation.validation import error_growth
 from qpv_sante.loading import gazetteer
 
 DEPRESSION = "depression_prevalence"
@@ -258,7 +260,8 @@ def test_the_interval_holds_the_errors_of_the_check_and_of_the_benchmark(finance
     deviation = (ends[:, 1] - ends[:, 0]) / (2 * 1.96)
     assert (deviation > check.loc["leave_one_out", "error_logit"]).all()
     limits = synthetic.logit(depression.areas.loc["76", ["lower", "upper"]].to_numpy() / 100)
-    both = np.hypot((limits[1] - limits[0]) / (2 * 1.96), check.loc["leave_one_out", "error_logit"])
+    grown = check.loc["leave_one_out", "error_logit"] * finances.attrs["error_growth"]["factor"]
+    both = np.hypot((limits[1] - limits[0]) / (2 * 1.96), grown)
     occitanie = (finances["benchmark"] == "region:76")[finances["value"].notna()].to_numpy()
     assert deviation[occitanie].mean() == pytest.approx(both, rel=0.1)
 
@@ -383,6 +386,103 @@ def test_the_result_carries_its_check_and_its_assumptions(finances):
     # frames in attrs would make this raise
     assert len(pd.concat([finances, finances])) == 2800
     assert "Filosofi" in qs.cite(finances)
+
+
+def test_overseas_is_outside_the_check_and_withheld(finances):
+    region = finances["geo_code"].map(gazetteer().qpv.set_index("geo_code")["region"])
+    overseas = region.str.startswith("0")
+    assert overseas.sum() > 50
+    assert not finances.loc[overseas, "validated"].any()
+    assert finances.loc[~overseas, "validated"].all()
+    assert finances.loc[overseas, "value"].isna().all()
+    martinique = finances.loc[region == "02", "reason"]
+    assert martinique.str.contains("hors du contrôle, qui ne porte que sur 13 régions").any()
+
+
+def test_overseas_on_demand_warns_of_the_check_and_of_a_factor_far_from_one():
+    with pytest.warns(UserWarning) as seen:
+        frame = qs.estimate(
+            DEPRESSION, predictors=["finances"], territory="Martinique", allow_unvalidated=True, lang="en"
+        )
+    said = " ".join(str(one.message) for one in seen)
+    assert "outside the check" in said
+    assert re.search(r"outside 0\.8 to 1\.25.*region:02 \(finances: 0\.66\)", said)
+    known = frame.dropna(subset=["value"])
+    assert len(known) == 7
+    assert not known["validated"].any()
+    assert known["reason"].str.contains("metropolitan France only; benchmark factor far from 1").all()
+    assert frame.attrs["benchmark"][0]["far"]
+
+
+def test_the_check_of_perceived_health_covers_93_departments():
+    with pytest.warns(UserWarning):
+        frame = qs.estimate(HEALTH, predictors=["age"], allow_unvalidated=True, territory="department:971", lang="en")
+    assert frame["value"].notna().any()
+    assert frame.loc[frame["value"].notna(), "reason"].str.contains("93 departments of metropolitan").all()
+
+
+def test_exports_and_citations_say_estimate(finances, tmp_path):
+    from qpv_sante.export import write_table
+
+    assert set(finances["label"]) == {"estimation, non mesurée"}
+    written = write_table(finances.head(3), tmp_path / "e.csv").read_text("utf-8-sig")
+    assert written.count("estimation, non mesurée") == 3
+    english = qs.estimate(DEPRESSION, predictors=["finances"], territory="Béziers", lang="en")
+    assert set(english["label"]) == {"estimate, not measured"}
+    assert "Estimation, non mesurée" in qs.cite(finances)
+    assert "Estimation, non mesurée" not in qs.cite(finances.assign(flag="observed"))
+
+
+def test_the_gain_on_the_constant_carries_its_uncertainty(finances, depression):
+    row = validate(DEPRESSION, ["finances"]).set_index("rates").loc["leave_one_out"]
+    out = synthetic.leave_one_out(depression.cells["finances"].areas, depression.areas.loc[depression.metropolitan])
+    off = (out[["predicted", "constant"]].sub(out["published"], axis=0)).abs()
+    by_area = off["constant"] - off["predicted"]
+    assert row["n_better"] == (by_area > 0).sum() == 8
+    assert row["gain"] == pytest.approx(by_area.mean()) == pytest.approx(row["mae_constant"] - row["mae"])
+    assert row[["gain_lower", "gain_upper"]].tolist() == pytest.approx([-0.15, 0.46], abs=0.02)
+    assert 0.75 < row["gain_probability"] < 0.9
+    assert row["validated"]
+    assert "gain faible et incertain sur la constante" in row["note"]
+    assert finances["assumption"].str.contains("gain faible et incertain").all()
+    english = validate(DEPRESSION, ["finances"], lang="en").iloc[0]
+    assert english["note"].startswith("small and uncertain gain over the constant: 0.15 point")
+    sure = validate(HEALTH, ["age"]).iloc[0]
+    assert sure["gain_lower"] > 0
+    assert "incertain" not in sure["note"]
+
+
+def test_the_benchmark_is_said_to_be_a_constraint(finances):
+    for code, words in (("fr", "contrainte, non un contrôle"), ("en", "constraint, not a check")):
+        said = " ".join(finances.attrs["assumptions"][code])
+        assert words in said
+        assert "18-79" in said
+
+
+def test_a_benchmark_asked_for_that_cannot_be_applied_is_refused_or_told():
+    asked = {"territory": "Béziers", "benchmark": "region", "allow_unvalidated": True}
+    with pytest.raises(UnavailableLevelError, match="to household"), pytest.warns(UserWarning, match="passed check"):
+        qs.estimate(DEPRESSION, predictors=["household"], **asked)
+    with pytest.warns(UserWarning, match="cannot be applied to household"):
+        frame = qs.estimate(DEPRESSION, predictors=["household", "finances"], **asked)
+    told = frame["reason"].str.contains("non calé malgré la demande")
+    assert told.groupby(frame["predictors"]).all().to_dict() == {
+        "finances": False,
+        "household": True,
+        "household+finances": True,
+    }
+
+
+def test_errors_grow_as_areas_shrink(finances):
+    growth = error_growth("department")
+    check = validate(HEALTH, ["age"]).iloc[0]
+    assert growth.department == pytest.approx(check["error_logit"])
+    assert growth.region < growth.department
+    assert growth.factor == growth.ratio == pytest.approx(growth.department / growth.region)
+    assert error_growth("region").factor == pytest.approx(growth.ratio**2)
+    assert "multipliée par 1,66" in " ".join(finances.attrs["assumptions"]["fr"])
+    noise = synthetic.standard_noise(2, 5000, [0])
+    assert abs(np.corrcoef(noise)[0, 1]) < 0.05
 
 
 def test_estimates_are_drawn_on_outlines_of_their_own_zoning():

@@ -170,3 +170,69 @@ def test_context_shows_as_escaped_html():
 def test_context_takes_a_quarter(given):
     with pytest.raises(UnknownNameError):
         qs.context(given)
+
+
+# ---- an analyst's own figures by QPV
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    """Depression in two QPV of 2015, as a restricted local survey would give it."""
+    path = tmp_path / "own.csv"
+    path.write_text(
+        f"geo_code;indicator;value\nQP034001;{DEPRESSION};31,4\nQP034002;{DEPRESSION};29,0\n", encoding="utf-8-sig"
+    )
+    declared = {
+        **{"title": "Enquête locale", "producer": "ORS Occitanie", "licence": "restricted", "edition": "2024"},
+        **{"restriction": "convention interne", "year": 2024, "geo_level": "qpv", "geo_vintage": 2015},
+    }
+    declared |= {"secrecy": {"threshold": 11, "applied_by_producer": True}}
+    qs.import_observations(path, source="enquete", metadata=declared)
+
+
+def test_imported_quarters_do_not_hide_the_regions_of_all_france(own_file):
+    assert DEPRESSION in set(qs.load_observations(DEPRESSION, geo_level="qpv")["indicator"])
+    rows = published(qs.compare(DEPRESSION, geo_vintage=2015, year=2024))
+    assert len(rows) == 17
+    assert "enquete" not in " ".join(rows["source"])
+
+
+def test_context_shows_imported_rows_beside_the_regional_ones(own_file):
+    sheet = qs.context("QP034001")
+    own = sheet.measured.set_index("indicator").loc[DEPRESSION]
+    assert own[["value", "source"]].tolist() == [31.4, "enquete@2024"]
+    assert "convention interne" in own["note"]
+    assert {"region", "country"} <= set(sheet.around.loc[sheet.around["indicator"] == DEPRESSION, "level"])
+    assert "Enquête locale" in repr(sheet)
+
+
+def test_context_says_what_a_survey_leaves_out():
+    sheet = qs.context("QN97601M")
+    rows = sheet.around[sheet.around["indicator"] == DEPRESSION].set_index("level")
+    assert rows.loc["region", ["territory", "flag", "note"]].tolist() == [
+        "Mayotte",
+        "unavailable",
+        "non publié pour ce territoire",
+    ]
+    assert rows.loc["country", "value"] == 15.6
+
+
+def test_context_says_what_is_not_published_for_the_zoning():
+    rows = qs.context("QN05971M").measured.set_index("indicator")
+    assert rows.loc["c2s_share", ["flag", "note"]].tolist() == ["unavailable", "non publié pour le zonage 2024"]
+    assert rows.loc["single_parent_recipient_share", "note"] == "non publié pour le zonage 2024"
+    assert "non publié pour le zonage 2024" in repr(qs.context("QN05971M"))
+    assert not qs.context("QP034001").measured["note"].str.contains("zonage").any()
+
+
+def test_a_pooled_france_says_so_everywhere():
+    sheet = qs.context("QP034001")
+    rows = sheet.around[(sheet.around["indicator"] == HEALTH) & (sheet.around["level"] == "country")]
+    assert rows["note"].str.contains("addition des départements").all()
+    assert set(rows["flag"]) == {"observed"}
+    assert "addition des départements" in repr(sheet)
+    assert "addition des départements" in sheet._repr_html_()
+    for name in (HEALTH, "psychological_difficulties", "chronic_illness", "activity_limitation"):
+        caveats = str(qs.describe(name))
+        assert "aucun total" not in caveats
+        assert "arrondis à la centaine" in caveats

@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import cli, export, maps, snapshot, store
+from qpv_sante import cli, export, loading, maps, snapshot, store
 from qpv_sante.catalogue import catalogue, core_catalogue, load_catalogue
 from qpv_sante.errors import (
     CatalogueError,
@@ -467,6 +467,138 @@ def test_one_withheld_sex_beside_the_other_and_the_total_is_refused(bring: Impor
     with pytest.raises(DisclosureError, match=r"sex M \(line 4\) is the total \(line 2\) less the other classes"):
         bring(text, **OWN)
     assert bring(text.replace("QP034001;F;35", "QP034001;F;s"), **OWN).withheld == 1
+
+
+HERAULT: dict[str, Any] = {"indicator": {"ors_deaths": COUNT}, "restriction": None, "licence": "Libre"}
+
+
+def communes_of_herault(hidden: str = "4") -> str:
+    communes = loading.gazetteer().communes
+    codes = communes.loc[communes["department"] == "34", "code"].tolist()
+    assert len(codes) == 342
+    return "\n".join(
+        ["geo_code;value", *(f"{code};{20 + n}" for n, code in enumerate(codes[1:])), f"{codes[0]};{hidden}"]
+    )
+
+
+COMMUNES = {"geo_level": "commune", "geo_vintage": 2024, "edition": "communes", "name": "communes.csv"}
+DEPARTMENT = {"geo_level": "department", "geo_vintage": 2024, "edition": "department", "name": "department.csv"}
+TOTAL_34 = "geo_code;value\n34;" + str(sum(20 + n for n in range(341)) + 4)
+
+
+@pytest.mark.parametrize("source", ["ors", "other"])
+@pytest.mark.parametrize("total_first", [False, True])
+def test_secrecy_holds_across_editions_and_sources(source: str, total_first: bool, bring: Import, data: Path) -> None:
+    steps: list[tuple[str, dict[str, Any]]] = [(communes_of_herault(), COMMUNES), (TOTAL_34, DEPARTMENT)]
+    first, second = reversed(steps) if total_first else steps
+    bring(first[0], **first[1], **HERAULT)
+    told = r"ors_deaths of commune:34001 in 2023 \(withheld, .*\) is given by department:34 \(.*--remove"
+    with pytest.raises(DisclosureError, match=told) as error:
+        bring(second[0], source=source, **second[1], **HERAULT)
+    assert "4" not in re.findall(r"\b\d+\b", str(error.value).replace("34001", "").replace("2 communes", ""))
+    assert set(qs.load_observations("ors_deaths")["geo_level"]) == {first[1]["geo_level"]}
+    # another year is another total, and a second part withheld protects the first
+    bring(second[0], source=source, **second[1], **{**HERAULT, "year": 2022})
+
+
+def test_two_withheld_parts_protect_each_other_unless_an_epci_parts_them(bring: Import) -> None:
+    communes = loading.gazetteer().communes
+    codes = communes.loc[communes["department"] == "34"].set_index("code")["epci"]
+    two = [codes.index[0], codes.index[codes != codes.iloc[0]][0]]
+    text = communes_of_herault().replace(f"\n{two[1]};", f"\n{two[1]};3\n#").split("\n")
+    bring("\n".join(line for line in text if not line.startswith("#")), **COMMUNES, **HERAULT)
+    bring(TOTAL_34, **DEPARTMENT, **HERAULT)
+    inside = codes[codes == codes.iloc[0]].index
+    assert len(communes[communes["epci"] == codes.iloc[0]]) == len(inside)
+    epci = {"geo_level": "epci", "geo_vintage": 2024, "edition": "epci", "name": "epci.csv"}
+    with pytest.raises(DisclosureError, match=f"2 withheld figures.*commune:{two[0]}.*commune:{two[1]}"):
+        bring(f"geo_code;value\n{codes.iloc[0]};5000", **epci, **HERAULT)
+
+
+def test_withheld_total_is_the_sum_of_its_parts(bring: Import) -> None:
+    codes = loading.gazetteer().communes.query("department == '34'")["code"]
+    bring("geo_code;value\n" + "\n".join(f"{code};20" for code in codes), **COMMUNES, **HERAULT)
+    with pytest.raises(DisclosureError, match=r"department:34 in 2023 .withheld, line 2. is given by the sum of its"):
+        bring("geo_code;value\n34;s", **DEPARTMENT, **HERAULT)
+
+
+def test_regional_value_is_not_painted_on_qpv(bring: Import, caplog: pytest.LogCaptureFixture) -> None:
+    region = qs.load_observations("depression_prevalence", geo_level="region").set_index("geo_code")["value"]
+    quarters = loading.gazetteer().qpv.query("geo_vintage == 2015 and region in ['76', '32']")
+    painted = "geo_code;indicator;value\n" + "\n".join(
+        f"{row.geo_code};depression_prevalence;{region[row.region]:g}".replace(".", ",")
+        for row in quarters.itertuples()
+    )
+    own: dict[str, Any] = {"indicator": None, "year": 2024, "secrecy": {"threshold": 11, "applied_by_producer": True}}
+    with pytest.raises(SchemaError, match=r"line 2: the \d+ QPV of depression_prevalence \(2024\) all bear .* region"):
+        bring(painted, **own)
+    with pytest.raises(SchemaError, match="all bear"):
+        bring(painted, **{**own, "year": 2023})
+    one = "\n".join(painted.split("\n")[:2])
+    with caplog.at_level(logging.WARNING):
+        bring(one, **own)
+    assert "the 1 QPV of depression_prevalence" in caplog.text
+    bring(painted.rsplit(";", 1)[0] + ";99", **own)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("17,5;560", "27,5;560", r"line 3, column value, QP034002: 27.5; 100 count / denominator is 17.5"),
+        ("17,5;560", "17,5;563", r"line 3, .*: 17.5; 100 count / denominator is 17.5938"),
+    ],
+)
+def test_value_count_and_denominator_agree(old: str, new: str, message: str, bring: Import, data: Path) -> None:
+    with pytest.raises(SchemaError, match=message):
+        bring(QPV.replace(old, new))
+    assert nothing_stored(data)
+    bring(QPV.replace("17,5;560", "17,5;561"))  # 17.53
+    own = {"indicator": {"ors_deaths": COUNT}, "edition": "d", "name": "d.csv"}
+    with pytest.raises(SchemaError, match=r"line 2, .*: 30; the column count says another number"):
+        bring("geo_code;value;count\nQP034001;30;31", **own)
+
+
+def test_complement_under_the_threshold_is_withheld(bring: Import, data: Path) -> None:
+    text = "geo_code;value;count;denominator\nQP034001;99,8;2995;3000\nQP034002;99,6;2989;3000\nQP034003;100;50;50"
+    assert bring(text).withheld == 2
+    assert values("ors_ald_share") == {"QP034002": 99.6}
+    assert bring(text, secrecy={"threshold": 11, "zero_is_secret": False}).withheld == 1
+
+
+@pytest.mark.parametrize("edition", ["a/b", "..", "a b", "a@b", "a,b", "é", "nul", "COM1", "con.2024", "2024.", ""])
+def test_bad_edition_is_refused(edition: str, bring: Import, data: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"edition = .*expected letters, digits, dots, dashes"):
+        bring(QPV, edition=edition)
+    assert nothing_stored(data)
+
+
+def test_reserved_source_name_is_refused(bring: Import) -> None:
+    with pytest.raises(UnknownNameError, match="source='con' is a name that Windows reserves"):
+        bring(QPV, source="con")
+
+
+def test_notice_outlives_the_import(bring: Import, tmp_path: Path) -> None:
+    bring(QPV)
+    frame = qs.load_observations("ors_ald_share")
+    assert frame.attrs["restrictions"] == [NOTICE]
+    qs.remove_import("ors")
+    for number, table in enumerate((frame, frame[["geo_code", "value"]], frame[["value"]].reset_index(drop=True))):
+        path = export.write_table(table, tmp_path / f"{number}.csv")
+        assert set(pd.read_csv(path, sep=";", encoding="utf-8-sig")["restriction"]) == {NOTICE}
+    opened = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+    assert "restrictions" not in opened.attrs
+
+
+def test_formulas_are_neutral_in_csv_and_numbers_untouched(tmp_path: Path) -> None:
+    texts = ["=1+1", "+33", "-cmd", "@x", "a=b"]
+    frame = pd.DataFrame({"text": texts, "kind": pd.Categorical(texts), "mixed": ["=x", -1, None, 2, "b"]})
+    frame = frame.assign(number=[-1.5, 2.0, float("nan"), -3.0, 0.0])
+    path = export.write_table(frame, tmp_path / "t.csv")
+    lines = path.read_text(encoding="utf-8-sig").splitlines()[1:]
+    assert lines[:3] == ["'=1+1;'=1+1;'=x;-1,5", "'+33;'+33;-1;2,0", "'-cmd;'-cmd;;"]
+    assert lines[4].startswith("a=b;a=b;b;0,0")
+    assert frame["text"].tolist() == texts
+    assert pd.read_parquet(export.write_table(frame[["text"]], tmp_path / "t.parquet"))["text"].tolist() == texts
 
 
 # --- use, as any source ------------------------------------------------------------------------------------------

@@ -301,3 +301,44 @@ def test_errors_of_territories():
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2019)
     with pytest.raises(UnknownNameError, match="lang"):
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, lang="es")
+
+
+# ---- estimates
+
+
+def words_of(axes):
+    texts = [text.get_text() for text in axes.figure.findobj(mpl.text.Text)]
+    return " ".join(" ".join(texts).split())
+
+
+@pytest.mark.parametrize(
+    ("lang", "title", "legend", "count"),
+    [
+        ("fr", "estimation, non mesurée", "estimé, non mesuré", "QPV estimés : 5/5"),
+        ("en", "estimate, not measured", "estimated, not measured", "QPV estimated: 5/5"),
+    ],
+)
+def test_a_map_of_estimates_says_so(lang, title, legend, count):
+    zones = quarters([1.0, 2, 3, 4, 5], ["estimated"] * 5)
+    sources = ["insee_filosofi_qpv@2019, spf_barometer_2024@2024"]
+    axes = draw(zones, lang=lang, sources=sources)
+    said = words_of(axes)
+    assert said.count(title) >= 1
+    assert legend in " ".join(axes.get_legend().get_title().get_text().split())
+    assert count in said
+    assert "Santé publique France" in said
+    assert "@2024" not in said
+
+
+def test_a_map_of_both_counts_the_estimates():
+    said = words_of(draw(quarters([1.0, 2, 3], ["estimated", "observed", "observed"])))
+    assert "QPV avec une valeur : 3/3, dont estimés, non mesurés : 1" in said
+    assert "en partie estimation" in said
+    assert "dont estimé, non mesuré : 1 QPV" in said
+    assert "estim" not in words_of(draw(quarters([1.0, 2, 3]))).lower()
+
+
+def test_several_predictor_sets_are_not_drawn_over_each_other():
+    zones = pd.concat([quarters([1.0, 2.0])] * 2, ignore_index=True)
+    with pytest.raises(SchemaError, match="one predictor set"):
+        draw(zones)

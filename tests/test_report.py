@@ -97,3 +97,27 @@ def test_rich_display_is_framed(herault):
     assert herault._repr_html_().startswith("<iframe")
     assert isinstance(qs.describe("poverty_rate")._repr_html_(), str)
     assert isinstance(qs.list_indicators(), pd.DataFrame)
+
+
+def test_imported_figures_have_their_section_with_the_notice(tmp_path, monkeypatch, herault):
+    assert "Chiffres importés" not in [section.title for section in herault.sections]
+    monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "data"))
+    notice = "convention ORS 2024, usage interne"
+    path = tmp_path / "figures.csv"
+    path.write_text("geo_code;value;denominator\nQP034001;14,2;8000\nQP034002;s;\n", encoding="utf-8")
+    measure = {"label": "Part en ALD (ORS)", "unit": "%", "kind": "rate", "definition": "ALD."}
+    declared = {"title": "ALD", "producer": "ORS", "licence": "restricted", "restriction": notice, "year": 2023}
+    declared |= {"geo_level": "qpv", "geo_vintage": 2015, "secrecy": {"threshold": 11}}
+    qs.import_observations(path, source="ors", metadata={**declared, "indicator": {"ors_ald_share": measure}})
+    made = qs.report("Béziers")
+    section = made.sections[-1]
+    assert section.title == "Chiffres importés"
+    value, secret = section.table.rows
+    assert value[:2] == ["Part en ALD (ORS)", "Centre Ville (QP034001)"]
+    assert value[2].startswith("14,2")
+    assert value[4:] == ["observé", "2023", "ors@2023"]
+    assert secret[2:5] == ["–", "–", "secret statistique"]
+    assert any(notice in note for note in section.notes)
+    assert any(notice in line for line in made.sources)
+    for other in (qs.report("Lille"), qs.report("Béziers", geo_vintage=2024)):
+        assert "Chiffres importés" not in [one.title for one in other.sections]

@@ -23,6 +23,7 @@ from qpv_sante.estimation.rates import BENCHMARKS, Survey, check_estimable, chec
 from qpv_sante.estimation.validation import (
     UnvalidatedEstimateError,
     constant_error,
+    error_growth,
     predictor_sets,
     set_name,
     validate,
@@ -38,8 +39,11 @@ log = logging.getLogger(__name__)
 MIN_POPULATION = 1000
 ESTIMATE_COLUMNS = (
     *observations.COLUMNS,
-    *("predictors", "n_predictors", "spread", "benchmark", "validated", "population", "assumption", "reason"),
+    *("label", "predictors", "n_predictors", "spread", "benchmark", "validated"),
+    *("population", "assumption", "reason"),
 )
+# Beyond, an area's published value is not what its composition makes expect; metropolitan ones are from 0.90 to 1.14
+FACTOR_BOUNDS = (0.8, 1.25)
 _FINEST = "finest"
 
 
@@ -88,14 +92,16 @@ def estimate(
         an estimate, and several together one more. Perceived health is published by `age` only.
     benchmark : {"finest", "region", "department"} or None
         Area whose published value must be returned: `finest` is the region for depression, the department
-        for perceived health. None leaves the national rates as they are.
+        for perceived health. None leaves the national rates as they are. A level asked for by name that
+        cannot be applied is an error, or beside other sets a warning and a `reason`; `finest` leaves it out.
     draws : int
         Monte Carlo draws behind the interval.
     seed : int
         The same seed gives the same interval, whatever the territory and the order of the predictors.
     allow_unvalidated : bool
-        Also return estimates whose check does not beat the constant, with a warning. Without it they are
-        flagged `unavailable`, and asking for nothing else is an error.
+        Also return estimates whose check does not beat the constant, and those of QPV outside the check (it
+        covers metropolitan France only), with a warning. Without it they are flagged `unavailable`, and
+        asking for no validated predictor set is an error.
     level : float
         Confidence level of the interval.
     lang : {"fr", "en"}
@@ -105,18 +111,21 @@ def estimate(
     -------
     DataFrame
         One row a QPV and predictor set: columns of the long table (value in percent, `flag` "estimated",
-        `interval` "model"; an estimate that cannot be made is missing, flagged `unavailable`), then `predictors`,
+        `interval` "model"; an estimate that cannot be made is missing, flagged `unavailable`), then `label` ("estimate,
+        not measured", on every row so that exports keep it), `predictors`,
         `n_predictors`, `spread` (largest less smallest value of the QPV over single predictors, before
-        benchmark, in points; missing with fewer than two), `benchmark` (area, empty if none), `validated`,
-        `population`, `assumption`, `reason`.
+        benchmark, in points; missing with fewer than two), `benchmark` (area, empty if none), `validated`
+        (false overseas, whatever the predictors), `population`, `assumption`, `reason` (why an estimate is missing or
+        must be doubted; else empty).
         `attrs`: `label`; `validation`, the records of `validate`'s frame (`pd.DataFrame(attrs["validation"])`);
         `assumptions`, in `fr` and `en`; `benchmark`, one record an area and set, with the factor and what it
-        implies for the rest of the area; `min_population`.
+        implies for the rest of the area; `error_growth`, what the check's error is multiplied by; `min_population`.
 
     Raises
     ------
     UnavailableLevelError
-        No estimation method, zoning or published value at that level, or no QPV in the territory.
+        No estimation method, zoning or published value at that level, no QPV in the territory, or a benchmark
+        asked for by name that no predictor set can have.
     UnknownNameError
         Unknown indicator, predictor, benchmark or territory.
     UnvalidatedEstimateError
@@ -136,15 +145,19 @@ def estimate(
     .. math:: \hat p_q = s_q \, P_a / s_a .
 
     The ratio is linear: for any division of the area whose synthetic rates add up to :math:`s_a` (the QPV
-    and the rest), the estimates weighted by population add up to :math:`P_a` exactly. What the rest must be
-    is in `attrs["benchmark"]`: a rest outside the range of the rates would betray the assumptions. The composition
+    and the rest), the estimates weighted by population add up to :math:`P_a` exactly. This is an identity: the
+    value of the rest, in `attrs["benchmark"]`, follows from the published one, so that the sum checks nothing. The
+    weights are the populations of all ages, whereas the rates are those of the survey's ages (18-79 for
+    depression). A factor outside 0.8 to 1.25 (metropolitan regions: 0.90 to 1.14) is told by a warning. The composition
     of regions is known by sex and age (file), and by perceived finances (printed reports); by household and activity
     it is not, and these estimates are left without benchmark.
 
     Interval: quantiles of draws in which the published rates vary by their published limits (normal on the
-    logit scale) and the QPV's value by the root mean square error of the leave-one-out check (that of the
-    constant where there is nothing to check). Departmental figures of perceived health have no published
-    interval: only the second part remains.
+    logit scale) and the QPV's value by the root mean square error e of the leave-one-out check (that of the
+    constant where there is nothing to check), which is that of whole regions or departments, times the factor f of
+    `validation.error_growth`: e shared by the QPV, and an error of standard deviation
+    :math:`e \sqrt{f^2 - 1}` of each QPV's own. Departmental figures of perceived health have no published
+    interval: only the second part remains. Intervals that overlap do not prove that quarters are alike.
 
     References
     ----------
@@ -173,11 +186,16 @@ def estimate(
         where = f"{place.name} ({place.key})" if place else "France"
         raise UnavailableLevelError(f"{where} has no QPV of the {geo_vintage} zoning: nothing to estimate.")
     kept = quarters.frame.index.isin(wanted)
+    # drawn for the whole zoning, so that a QPV has the same interval whatever the territory
+    own_noise = synthetic.standard_noise(len(kept), draws, [seed, 103])[kept]
     quarters = Quarters(quarters.frame[kept], quarters.flags[kept], quarters.sources)
     survey = load_survey(indicator)
     checks = validation_frame(survey, names, lang)
     deciding = checks[checks["rates"] == "leave_one_out"].set_index("predictors")
     _check_validated(indicator, deciding, allow_unvalidated)
+    _check_applicable(names, survey, None if benchmark == _FINEST else target)
+    outside = ~quarters.frame[survey.level].isin(survey.metropolitan)
+    growth = error_growth(survey.level)
     areas = _Area(survey.areas, synthetic.draw_rates(survey.areas, draws, [seed, 100]))
     country = synthetic.draw_rates(survey.country, draws, [seed, 101])
     noise = np.random.default_rng([seed, 102]).standard_normal(draws)
@@ -190,10 +208,10 @@ def estimate(
     for combined in predictor_sets(names):
         check = deciding.loc[set_name(combined)]
         about = {"predictors": set_name(combined), "n_predictors": len(combined), "validated": bool(check["validated"])}
-        about["source"] = _sources(combined, survey, quarters)
+        about |= {"source": _sources(combined, survey, quarters), "label": words.LABEL[lang]}
         if not (about["validated"] or allow_unvalidated):
             reason = words.REASONS["unvalidated"][lang].format(note=check["note"])
-            assumed = words.assumption_of(combined, survey.level, False, False, lang)
+            assumed = words.assumption_of(combined, survey.level, False, False, "", lang)
             empty = pd.DataFrame({"value": np.nan, "bare": np.nan}, index=quarters.frame.index)
             frames.append(empty.assign(reason=style.typography(reason, lang), assumption=assumed, **about))
             continue
@@ -201,8 +219,13 @@ def estimate(
         bare, value, drawn, factor = _combined(
             [single[name] for name in combined], survey, areas, country, quarters, target, combined
         )
-        lower, upper = synthetic.percentile_limits(synthetic.expit(synthetic.logit(drawn) + error * noise), level)
+        off = error * (noise + np.sqrt(growth.factor**2 - 1) * own_noise)
+        lower, upper = synthetic.percentile_limits(synthetic.expit(synthetic.logit(drawn) + off), level)
         reason = _reasons(combined, quarters, value, lang)
+        doubt = _doubts(combined, survey, quarters, outside, factor, target, benchmark, allow_unvalidated, lang)
+        if not allow_unvalidated:
+            reason = reason.mask((reason == "") & outside, doubt)
+        about["validated"] = about["validated"] & ~outside
         frame = pd.DataFrame({"value": 100 * value, "lower": 100 * lower, "upper": 100 * upper}, index=reason.index)
         frame["lower"], frame["upper"] = frame.min(axis=1), frame.max(axis=1)
         frame["bare"] = 100 * bare
@@ -210,16 +233,25 @@ def estimate(
         if factor is not None:
             frame["benchmark"] = f"{target}:" + quarters.frame[str(target)]
             factors += _benchmark_records(combined, factor, survey, frame, quarters)
-        assumed = words.assumption_of(combined, survey.level, factor is not None, target is not None, lang)
+        reason = reason.mask(reason == "", doubt)
+        said = str(check["note"]) if check["validated"] else ""
+        assumed = words.assumption_of(combined, survey.level, factor is not None, target is not None, said, lang)
         frames.append(frame.assign(reason=reason, assumption=assumed, **about))
     result = _assemble(frames, survey, quarters, geo_vintage)
+    _warn_of_values(indicator, result, outside, factors)
     codes: tuple[style.Lang, style.Lang] = ("fr", "en")
-    label = {"fr": "estimation, non mesurée", "en": "estimate, not measured"}[lang]
     result.attrs = {
         "indicator": indicator,
-        "label": label,
+        "label": words.LABEL[lang],
         "validation": checks.to_dict("records"),
-        "assumptions": {code: words.common_assumptions(survey.level, code) for code in codes},
+        "assumptions": {
+            code: words.common_assumptions(indicator, survey.level, code, ratio=growth.ratio, factor=growth.factor)
+            for code in codes
+        },
+        "error_growth": {
+            **{"region": growth.region, "department": growth.department},
+            **{"ratio": growth.ratio, "steps": growth.steps, "factor": growth.factor},
+        },
         "benchmark": factors,
         "min_population": MIN_POPULATION,
         "level": level,
@@ -237,6 +269,70 @@ def _check_benchmark(indicator: str, benchmark: str | None) -> str | None:
     raise UnavailableLevelError(
         f"{indicator} has no published total by {benchmark}; pass benchmark={finest!r}, or None for none."
     )
+
+
+def _check_applicable(names: tuple[str, ...], survey: Survey, asked: str | None) -> None:
+    """Refuse a benchmark asked for by name that no set can have; warn where only some can."""
+    sets = predictor_sets(names)
+    without = [combined for combined in sets if any(survey.cells[name].areas is None for name in combined)]
+    if asked is None or not without:
+        return
+    listed = ", ".join(set_name(combined) for combined in without)
+    said = f"{survey.indicator}: benchmark={asked!r} cannot be applied to {listed}: no open source gives the areas' "
+    if len(without) == len(sets):
+        raise UnavailableLevelError(said + "composition by these predictors. Pass benchmark=None.")
+    warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=3)
+
+
+def _warn_of_values(indicator: str, result: pd.DataFrame, outside: pd.Series, factors: list[dict[str, object]]) -> None:
+    """Warn of values outside the check, and of areas whose factor lies far from 1."""
+    known = result["value"].notna() & result["geo_code"].isin(outside.index[outside])
+    if known.any():
+        n = result.loc[known, "geo_code"].nunique()
+        text = f"{indicator}: {n} QPV lie outside the check, which covers metropolitan France only."
+        warnings.warn(f"{text} Their estimates are not validated.", UserWarning, stacklevel=3)
+    low, high = FACTOR_BOUNDS
+    far = [f"{one['area']} ({one['predictors']}: {one['factor']:.2f})" for one in factors if one["far"]]
+    if far:
+        text = (
+            f"{indicator}: benchmark factor outside {low} to {high}, the assumptions do not hold in: {', '.join(far)}."
+        )
+        warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def _doubts(
+    names: tuple[str, ...],
+    survey: Survey,
+    quarters: Quarters,
+    outside: pd.Series,
+    factor: pd.DataFrame | None,
+    target: str | None,
+    asked: str | None,
+    allowed: bool,
+    lang: style.Lang,
+) -> pd.Series:
+    """What makes an estimate doubtful though it can be made: outside the check, benchmark far or not applied."""
+    areas = words.AREAS[survey.level][lang]
+    parts = pd.DataFrame(index=quarters.frame.index)
+    said = words.REASONS["outside"][lang].format(n=len(survey.metropolitan), areas=areas)
+    parts["outside"] = outside.map({True: said + ("" if allowed else words.REASONS["on_demand"][lang]), False: ""})
+    if factor is not None:
+        of_area = quarters.frame[survey.level].map(factor["factor"])
+        texts = of_area.map(
+            lambda one: words.REASONS["far_factor"][lang].format(factor=style.format_number(one, 2, lang=lang))
+        )
+        parts["far"] = texts.where(_far(of_area), "")
+    elif target is not None and asked != _FINEST:
+        unknown = ", ".join(words.NAMES[name][lang] for name in names if survey.cells[name].areas is None)
+        parts["bare"] = words.REASONS["not_benchmarked"][lang].format(areas=areas, names=unknown)
+    joined = parts.apply(
+        lambda row: "; ".join(filter(None, row)) if lang == "en" else " ; ".join(filter(None, row)), axis=1
+    )
+    return joined.map(lambda text: style.typography(text, lang))
+
+
+def _far(factor: pd.Series) -> pd.Series:
+    return factor.notna() & ~factor.between(*FACTOR_BOUNDS)
 
 
 def _check_numbers(draws: int, seed: int, level: float) -> None:
@@ -326,7 +422,7 @@ def _reasons(names: tuple[str, ...], quarters: Quarters, value: np.ndarray, lang
 def _benchmark_records(
     names: tuple[str, ...], factor: pd.DataFrame, survey: Survey, frame: pd.DataFrame, quarters: Quarters
 ) -> list[dict[str, object]]:
-    """What the benchmark implies for each area: its QPV, its rest, and their sum."""
+    """What the benchmark implies for each area: its QPV, its rest, and their sum, equal by construction."""
     communes = loading.gazetteer().communes
     people = communes.groupby(survey.level)["population"].sum()
     known = frame["value"].notna()
@@ -347,6 +443,7 @@ def _benchmark_records(
                 "published": published,
                 "synthetic": whole,
                 "factor": ratio,
+                "far": not FACTOR_BOUNDS[0] <= ratio <= FACTOR_BOUNDS[1],
                 "qpv_share": share,
                 "qpv_value": float(mean[area]),
                 "rest_value": float(rest),

@@ -51,6 +51,11 @@ def draw_rates(rates: pd.DataFrame, draws: int, seed: list[int]) -> Array:
     return expit(logit(value)[:, None] + error[:, None] * noise)
 
 
+def standard_noise(rows: int, draws: int, seed: list[int]) -> Array:
+    """Independent standard normal draws, one row an area."""
+    return np.random.default_rng(seed).standard_normal((rows, draws), dtype=np.float32)
+
+
 def combine(single: list[Array], country: Array) -> Array:
     r"""One rate from the synthetic rates under several predictors, taken as independent.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpv_sante.style import Lang, typography
+from qpv_sante.style import Lang, format_number, typography
 
 COMMON: list[dict[str, str]] = [
     {
@@ -16,12 +16,34 @@ COMMON: list[dict[str, str]] = [
         "not seen.",
     },
     {
-        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas} ; "
-        "il ne comprend pas l'erreur des hypothèses de composition.",
-        "en": "The interval adds the published sampling error and the error found when predicting {areas}; it leaves "
-        "out the error of the assumptions on composition.",
+        "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas}, "
+        "multipliée par {factor} : l'erreur grandit quand le territoire rétrécit (fois {ratio} des régions aux "
+        "départements pour la santé perçue, seul cas connu), et l'on suppose qu'elle grandit d'autant à chaque échelon "
+        "jusqu'au quartier, le surcroît étant propre à chaque quartier. Rien ne permet de le vérifier, et "
+        "l'intervalle ne comprend pas l'erreur des hypothèses de composition.",
+        "en": "The interval adds the published sampling error and the error found when predicting {areas}, times "
+        "{factor}: errors grow as areas shrink (times {ratio} from regions to departments for perceived health, the "
+        "only known case), and are assumed to grow as much at each step down to the quarter, what is added being each "
+        "quarter's own. Nothing can verify it, and the interval leaves out the error of the assumptions on "
+        "composition.",
+    },
+    {
+        "fr": "Le calage est une contrainte, non un contrôle : la valeur du reste du territoire se déduit de la valeur "
+        "publiée. Les estimations, dont l'âge est celui de l'enquête ({ages}), y sont pondérées par la population de "
+        "tous âges.",
+        "en": "The benchmark is a constraint, not a check: the value of the rest of the area follows from the "
+        "published one. Estimates, of the survey's ages ({ages}), are weighted there by the population of all ages.",
+    },
+    {
+        "fr": "Le contrôle ne porte que sur la France métropolitaine : ailleurs, aucune estimation n'est validée.",
+        "en": "The check covers metropolitan France only: elsewhere no estimate is validated.",
     },
 ]
+LABEL = {"fr": "estimation, non mesurée", "en": "estimate, not measured"}
+AGES = {
+    "depression_prevalence": {"fr": "18-79 ans", "en": "18-79"},
+    "self_perceived_health_good": {"fr": "5 ans ou plus", "en": "5 or over"},
+}
 AREAS = {
     "region": {"fr": "régions", "en": "regions"},
     "department": {"fr": "départements", "en": "departments"},
@@ -76,6 +98,19 @@ REASONS: dict[str, dict[str, str]] = {
         "fr": "valeur publiée absente pour son territoire de calage",
         "en": "no published value for the area it is benchmarked to",
     },
+    "not_benchmarked": {
+        "fr": "non calé malgré la demande : composition des {areas} inconnue selon {names}",
+        "en": "not benchmarked although asked: the {areas}' composition by {names} is unknown",
+    },
+    "outside": {
+        "fr": "non validé : territoire hors du contrôle, qui ne porte que sur {n} {areas} de France métropolitaine",
+        "en": "not validated: outside the check, which covers {n} {areas} of metropolitan France only",
+    },
+    "on_demand": {"fr": " (allow_unvalidated=True pour l'obtenir)", "en": " (allow_unvalidated=True gives it)"},
+    "far_factor": {
+        "fr": "calage éloigné de 1 ({factor}) : les hypothèses n'y tiennent pas",
+        "en": "benchmark factor far from 1 ({factor}): the assumptions do not hold there",
+    },
     "unvalidated": {
         "fr": "non validé : {note} (allow_unvalidated=True pour l'obtenir)",
         "en": "not validated: {note} (allow_unvalidated=True gives it)",
@@ -83,16 +118,26 @@ REASONS: dict[str, dict[str, str]] = {
 }
 
 
-def assumption_of(predictors: tuple[str, ...], level: str, benchmarked: bool, wanted: bool, lang: Lang) -> str:
-    """The assumptions of a predictor set, in one text."""
+def assumption_of(
+    predictors: tuple[str, ...], level: str, benchmarked: bool, wanted: bool, check: str, lang: Lang
+) -> str:
+    """The assumptions of a predictor set, and the words of its check if any, in one text."""
     parts = [PREDICTOR[name][lang] for name in predictors]
     if len(predictors) > 1:
         parts.append(INDEPENDENCE[lang])
     if wanted and not benchmarked:
         parts.append(NO_BENCHMARK[lang].format(areas=AREAS[level][lang]))
+    if check:
+        parts.append({"fr": "Contrôle : ", "en": "Check: "}[lang] + check)
     return typography(". ".join(parts) + ".", lang)
 
 
-def common_assumptions(level: str, lang: Lang) -> list[str]:
-    """What every estimate of an indicator assumes."""
-    return [typography(text[lang].format(areas=AREAS[level][lang]), lang) for text in COMMON]
+def common_assumptions(indicator: str, level: str, lang: Lang, *, ratio: float, factor: float) -> list[str]:
+    """What every estimate of an indicator assumes; `ratio` and `factor` are those of `error_growth`."""
+    said = {
+        "areas": AREAS[level][lang],
+        "ages": AGES[indicator][lang],
+        "ratio": format_number(ratio, 2, lang=lang),
+        "factor": format_number(factor, 2, lang=lang),
+    }
+    return [typography(text[lang].format(**said), lang) for text in COMMON]

@@ -23,7 +23,7 @@ from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, c
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.imports import records
-from qpv_sante.imports.metadata import NAME_FORM, load_metadata
+from qpv_sante.imports.metadata import NAME_FORM, is_reserved, load_metadata
 
 if TYPE_CHECKING:
     from qpv_sante.imports.drafts import Draft
@@ -129,7 +129,7 @@ def import_observations(
     ComparabilityError
         Another source publishes the same indicator for the same level and year.
     DisclosureError
-        A withheld figure can be found by subtraction.
+        A withheld figure can be found by subtraction, within the file or with what is stored already.
     UnknownNameError
         A name that is taken or ill-formed, an unknown level or suffix.
     StoreError
@@ -270,6 +270,8 @@ def remove_import(source: str, *, root: Path | None = None) -> list[str]:
 def _check_name(source: str) -> None:
     if not re.fullmatch(NAME_FORM, source):
         raise UnknownNameError(f"source={source!r}: expected lower-case letters, digits and _, such as 'cartosante'.")
+    if is_reserved(source):
+        raise UnknownNameError(f"source={source!r} is a name that Windows reserves: no file can bear it.")
     if source in core_catalogue().sources or source in _RESERVED:
         raise UnknownNameError(
             f"source={source!r} is a source of the package. Choose another name, such as 'my_{source}'."

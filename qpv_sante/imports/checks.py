@@ -9,6 +9,7 @@ import pandas as pd
 from qpv_sante.catalogue import Catalogue, Indicator
 from qpv_sante.errors import ComparabilityError, SchemaError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, check_codes, department_of_commune
+from qpv_sante.imports.metadata import Metadata
 from qpv_sante.territories import Gazetteer
 
 # Paris, Lyon and Marseille publish by arrondissement; the gazetteer counts them as one commune each
@@ -119,14 +120,16 @@ def _is_known(codes: pd.Series, level: str, vintage: int, places: Gazetteer) -> 
     return known
 
 
-def check_values(frame: pd.DataFrame, indicators: Mapping[str, Indicator], *, where: str) -> None:
-    """Refuse duplicates, values out of range, negative counts, numerators above denominators, crossed bounds.
+def check_values(frame: pd.DataFrame, indicators: Mapping[str, Indicator], declared: Metadata, *, where: str) -> None:
+    """Refuse duplicates, values out of range, negative counts, crossed bounds, figures that contradict their counts.
 
     Parameters
     ----------
     frame : DataFrame
         `line, column, indicator, geo_code, sex, age, year, value, lower, upper, count, denominator`.
     indicators : mapping of str to Indicator
+    declared : Metadata
+        May give the rounding of an indicator; else it is that of the file's own digits.
     where : str
         File, for messages.
 
@@ -134,6 +137,11 @@ def check_values(frame: pd.DataFrame, indicators: Mapping[str, Indicator], *, wh
     ------
     SchemaError
         The message names file, line, column, code and value.
+
+    Notes
+    -----
+    A rate in percent must be 100 times its numerator over its denominator, within its rounding; a count given
+    twice must be the same.
     """
     key = ["indicator", "geo_code", "year", "sex", "age"]
     twice = frame[frame.duplicated(key)]
@@ -155,10 +163,42 @@ def check_values(frame: pd.DataFrame, indicators: Mapping[str, Indicator], *, wh
     for name in ("count", "denominator"):
         _refuse(frame, frame[name] < 0, name, "a number of persons is not negative", where)
     _refuse(frame, frame["count"] > frame["denominator"], "count", "the numerator is above the denominator", where)
+    for name, rows in frame.groupby("indicator"):
+        measure = declared.indicator.get(str(name))
+        _refuse_contradiction(rows, indicators[str(name)], measure.rounding if measure else None, where)
     crossed = (frame["lower"] > frame["value"]) | (frame["value"] > frame["upper"])
     _refuse(frame, crossed, "value", "the value is outside its interval", where)
     alone = frame["value"].isna() & frame[["lower", "upper"]].notna().any(axis=1)
     _refuse(frame, alone, "lower", "an interval without a value", where)
+
+
+def _refuse_contradiction(rows: pd.DataFrame, indicator: Indicator, rounding: float | None, where: str) -> None:
+    """Refuse a value that its own numerator and denominator do not give."""
+    if indicator.kind == "count":
+        _refuse(rows, (rows["value"] - rows["count"]).abs() > 0, "value", "the column count says another number", where)
+        return
+    if indicator.kind != "rate" or indicator.range != [0, 100] or indicator.unit["fr"].startswith("‰"):
+        return
+    for _, part in rows.groupby("year"):
+        share = 100 * part["count"] / part["denominator"].where(part["denominator"] > 0)
+        whole = part["denominator"] == 0
+        _refuse(part, whole & part["value"].notna() & part["count"].notna(), "value", "a rate of nobody", where)
+        apart = (part["value"] - share).abs() > (rounding or half_digit(part["value"])) + 1e-9
+        rule = f"100 count / denominator is {share[apart].iloc[0]:.6g}" if apart.any() else ""
+        _refuse(part, apart, "value", rule, where)
+
+
+def half_digit(values: pd.Series) -> float:
+    """Half of the last digit that figures are given with.
+
+    Examples
+    --------
+    >>> half_digit(pd.Series([12.5, 13.0]))
+    0.05
+    """
+    values = values.dropna()
+    digits = next((n for n in range(4) if ((values.round(n) - values).abs() < 1e-9).all()), 4)
+    return 0.5 / 10**digits
 
 
 def _refuse(rows: pd.DataFrame, bad: pd.Series, name: str, rule: str, where: str) -> None:

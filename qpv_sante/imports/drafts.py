@@ -25,6 +25,7 @@ from qpv_sante.imports.metadata import (
     themes_of,
 )
 from qpv_sante.imports.secrecy import refuse_recomputable, withhold
+from qpv_sante.imports.stored import refuse_painted, refuse_revealed, stored_rows
 from qpv_sante.imports.template import read_template
 from qpv_sante.readers import geoclip
 
@@ -131,12 +132,16 @@ def make_draft(
     vintage = _vintage(found, frame, where)
     frame = frame.assign(geo_vintage=vintage)
     check_territories(frame["geo_code"], frame["line"], found.geo_level, vintage, places, where=where)
-    check_values(pd.concat([frame, totals]), indicators, where=where)
+    check_values(pd.concat([frame, totals]), indicators, declared, where=where)
     frame, withheld = withhold(frame, declared.secrecy, indicators, where=where)
     refuse_recomputable(frame, totals, indicators, level=found.geo_level, places=places, where=where)
     edition = str(declared.edition if declared.edition is not None else frame["year"].max())
     described = _source(source, path, declared, found.reader, where)
     long = frame.assign(source=described.key(edition), geo_level=found.geo_level)
+    stored = stored_rows(indicators, known, root, without=described.key(edition))
+    if found.geo_level == "qpv":
+        refuse_painted(frame, stored, places, vintage, where=where)
+    refuse_revealed(long, stored, indicators, places, where=where)
     has_bounds = long[["lower", "upper"]].notna().any(axis=1)
     if has_bounds.any() and declared.interval == "none":
         raise CatalogueError(

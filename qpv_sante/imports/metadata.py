@@ -19,6 +19,7 @@ from qpv_sante.observations import FLAGS, MISSING_FLAGS
 # Words for missing values in the documented template; a file may declare others in `[missing]`
 MISSING = {"s": "suppressed", "nd": "unavailable", "so": "not_applicable"}
 NAME_FORM = r"[a-z][a-z0-9_]*"
+EDITION_FORM = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?"
 _THEMES = {"imported": {"fr": "Données importées", "en": "Imported data"}}
 Words = str | dict[str, str]
 
@@ -30,9 +31,10 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Secrecy(_Record, frozen=True):
     """The rule of statistical secrecy that the figures are held under.
 
-    Figures that rest on fewer than `threshold` persons are withheld: counts, numerators of rates, and
-    denominators. `zero_is_secret = false` lets a count of none be published. `applied_by_producer`
-    says that the file was made so, for figures that come without their counts.
+    Figures that rest on fewer than `threshold` persons are withheld: counts, numerators of rates,
+    denominators, and complements (2995 of 3000 leaves 5, which is as secret as 5).
+    `zero_is_secret = false` lets a count of none, and one of the whole denominator, be published.
+    `applied_by_producer` says that the file was made so, for figures that come without their counts.
     """
 
     threshold: int
@@ -156,6 +158,13 @@ def _problems(declared: Metadata) -> list[str]:
             "restricted figures need [secrecy] with its threshold, and applied_by_producer = true where the producer "
             "applied it"
         )
+    if declared.edition is not None:
+        edition = str(declared.edition)
+        if not re.fullmatch(EDITION_FORM, edition) or is_reserved(edition):
+            found.append(
+                f"edition = {edition!r}: expected letters, digits, dots, dashes and underscores (2024, 2024-bis), and "
+                "no name that Windows reserves (con, nul...)"
+            )
     for marker, flag in declared.missing.items():
         if flag not in MISSING_FLAGS:
             found.append(f"missing marker {marker!r}: {flag!r} is not one of {', '.join(MISSING_FLAGS)}")
@@ -169,6 +178,17 @@ def _problems(declared: Metadata) -> list[str]:
             if isinstance(text, dict) and not {"fr", "en"} >= set(text) >= {"fr"}:
                 found.append(f"indicator {name}: {key} is given in fr, and in en if it can be; found {sorted(text)}")
     return found
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows keeps a name for a device, with or without a suffix: no file can bear it.
+
+    Examples
+    --------
+    >>> is_reserved("con"), is_reserved("NUL.2024"), is_reserved("console")
+    (True, True, False)
+    """
+    return re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", name.partition(".")[0], re.IGNORECASE) is not None
 
 
 def indicator_of(name: str, measure: Measure) -> Indicator:

@@ -47,7 +47,7 @@ def persons(frame: pd.DataFrame, indicators: Mapping[str, Indicator]) -> pd.Seri
 def withhold(
     frame: pd.DataFrame, rule: Secrecy | None, indicators: Mapping[str, Indicator], *, where: str
 ) -> tuple[pd.DataFrame, int]:
-    """Figures under the threshold, withheld with their interval.
+    """Figures under the threshold, withheld with their interval; so are those whose complement is under it.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def withhold(
     -------
     frame : DataFrame
         A withheld figure has no value and the flag `suppressed`; a denominator under the threshold goes too.
+        With a threshold of 11, 2995 persons of 3000 are withheld as 5 are: the complement can be read off.
     withheld : int
         Figures that this withheld, besides those that the producer had withheld.
 
@@ -86,6 +87,9 @@ def withhold(
         )
     small = (number < rule.threshold) & (rule.zero_is_secret | (number > 0))
     few = size < rule.threshold
+    # 2995 of 3000: who is not counted is as few as who would be withheld
+    rest = size - number
+    small |= (rest < rule.threshold) & (rule.zero_is_secret | (rest > 0))
     hidden = present & (small | few)
     result = frame.assign(flag=frame["flag"].mask(hidden, "suppressed"), denominator=size.mask(few))
     for name in ("value", "lower", "upper", "count"):

@@ -33,6 +33,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
         "paris": "Paris et petite couronne",
         "used": "QPV avec une valeur : {used}/{total}.",
+        "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
+        "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
+        "title": "{label} : estimation, non mesurée",
+        "partly_title": "{label} (en partie estimation, non mesurée)",
         "undrawn": "QPV sans contour publié, non dessinés : {n}.",
         "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
         "no_background": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
@@ -45,6 +49,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "small_symbol": "One symbol for each QPV too small to be seen.",
         "paris": "Paris and inner suburbs",
         "used": "QPV with a value: {used}/{total}.",
+        "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
+        "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
+        "title": "{label}: estimate, not measured",
+        "partly_title": "{label} (in part estimate, not measured)",
         "undrawn": "QPV without a published outline, not drawn: {n}.",
         "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
         "no_background": "No department outline is published for this territory: only QPV are placed.",
@@ -269,7 +277,8 @@ def draw_map(
     Parameters
     ----------
     zones : GeoDataFrame
-        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is published).
+        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is published). Where `flag`
+        is `estimated`, title, legend and notes say "estimate, not measured".
     indicator : Indicator
     geo_vintage, year : int
     background : dict of str to GeoDataFrame, optional
@@ -279,7 +288,7 @@ def draw_map(
     focus : GeoDataFrame, optional
         Outline of the territory, to which the map is framed; the QPV themselves by default.
     sources : sequence of str
-        Editions, for the source line.
+        Editions, for the source line; each may hold several, separated by commas, as in estimates.
     classes : str
         Words for the sex and age.
     breaks, ax, lang
@@ -294,7 +303,7 @@ def draw_map(
     Raises
     ------
     SchemaError
-        A column is missing, no row, or no outline.
+        A column is missing, no row, no outline, or several rows for one QPV (keep one predictor set).
     ComparabilityError
         Values outside `breaks`.
     """
@@ -302,6 +311,10 @@ def draw_map(
     if absent or zones.empty or zones.geometry.isna().all():
         what = f"missing columns: {', '.join(absent)}" if absent else "no QPV with an outline"
         raise SchemaError(f"draw_map needs QPV with geo_code, name, value, flag, geometry; {what}.")
+    if zones["geo_code"].duplicated().any():
+        twice = zones.loc[zones["geo_code"].duplicated(), "geo_code"].iloc[0]
+        raise SchemaError(f"draw_map needs one row a QPV; {twice} has several. Of estimates, keep one predictor set.")
+    sources = style.source_keys(sources)
     limits = list(breaks) if breaks is not None else class_breaks(zones["value"], decimals=indicator.decimals)
     zones = zones.assign(number=classify(zones["value"], limits, decimals=indicator.decimals))
     zones["kind"] = zones["flag"].astype("str").where(zones["flag"].isin(MISSING_FLAGS), "unavailable")
@@ -338,7 +351,9 @@ def draw_map(
         subtitle = " · ".join(filter(None, [zoning, where, classes, when]))
         # a layout engine may yet narrow axes that were given
         width = style.width_points(axes) + _LEGEND_POINTS if own else 0.85 * style.width_points(axes)
-        style.add_headings(axes, style.typography(indicator.label[lang], lang), subtitle, above=10, width=width)
+        style.add_headings(
+            axes, style.typography(_title(zones, indicator, lang), lang), subtitle, above=10, width=width
+        )
         notes = _notes(zones, lang, symbols=symbols, background=with_background, national=national)
         outlines = [f"anct_qpv{geo_vintage}", *(["ign_departments"] if with_background else [])]
         notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
@@ -346,6 +361,15 @@ def draw_map(
         if own:
             style.fit_figure(axes)
     return axes
+
+
+def _title(zones: gpd.GeoDataFrame, indicator: Indicator, lang: style.Lang) -> str:
+    """The indicator's label, which says when the values drawn are estimates."""
+    estimated = layers.is_estimated(zones)
+    if not estimated.any():
+        return indicator.label[lang]
+    every = bool(estimated[zones["value"].notna()].all())
+    return _TEXTS[lang]["title" if every else "partly_title"].format(label=indicator.label[lang])
 
 
 def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, background: bool, national: bool) -> list[str]:
@@ -357,7 +381,9 @@ def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, backgrou
     def number(count: int) -> str:
         return style.format_number(count, 0, lang=lang)
 
-    first = words["used"].format(used=number(valued.sum()), total=number(len(zones)))
+    estimated = int(layers.is_estimated(zones).sum())
+    key = "used" if not estimated else "estimated" if estimated == valued.sum() else "partly"
+    first = words[key].format(used=number(valued.sum()), total=number(len(zones)), estimated=number(estimated))
     every = words["symbol" if national else "small_symbol"]
     notes = [f"{first} {every}" if symbols else first]
     if absent.any():

@@ -10,7 +10,7 @@ import numpy as np
 
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator
-from qpv_sante.maps.layers import MISSING_LOOKS, Scene
+from qpv_sante.maps.layers import MISSING_LOOKS, Scene, is_estimated
 from qpv_sante.observations import FLAG_LABELS
 
 if TYPE_CHECKING:
@@ -75,7 +75,16 @@ def write_legend(
         text = {"fr": "dont ", "en": "of which "}[lang] + FLAG_LABELS["unreliable"][lang]
         handles.append(Line2D([], [], ls="", marker="o", markerfacecolor="none", markeredgecolor="black",
                               markeredgewidth=1.3, markersize=8, label=entry(text, doubtful)))  # fmt: skip
-    unit = style.typography(f"{indicator.short[lang]} ({indicator.unit[lang]})", lang)
+    title = f"{indicator.short[lang]} ({indicator.unit[lang]})"
+    estimated = is_estimated(drawn)
+    if count := int(estimated.sum()):
+        said = FLAG_LABELS["estimated"][lang]
+        if count == int(drawn["value"].notna().sum()):
+            title += f" - {said}"
+        else:
+            text = {"fr": "dont ", "en": "of which "}[lang] + said
+            handles.append(Line2D([], [], ls="", label=entry(text, count)))
+    unit = style.typography(title, lang)
     legend = ax.legend(
         handles=handles, title=style.wrap(unit, 32), loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0,
         fontsize=style.SMALL_SIZE, title_fontsize=style.SMALL_SIZE, alignment="left", labelspacing=0.55,

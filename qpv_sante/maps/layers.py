@@ -39,6 +39,11 @@ _EDGE = "#444444"
 _LARGEST = (6.2, 5.6)  # inches, width and height of the axes of a new figure
 
 
+def is_estimated(zones: pd.DataFrame) -> pd.Series:
+    """Which QPV have a value that is estimated, not measured."""
+    return (zones["flag"].astype("str") == "estimated") & zones["value"].notna()
+
+
 @dataclass(frozen=True)
 class Scene:
     """What is drawn in one projection.
