@@ -205,6 +205,8 @@ def _assemble(target: store.Build) -> None:
     if absent:
         log.warning("The tables of territories were not made again: %s not built yet.", ", ".join(absent))
         return
+    if target.holds(f"codes/{_GEOGRAPHY}") and not target.written.intersection(needed):
+        return  # made of files that this build did not touch
     codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)

@@ -231,6 +231,7 @@ class Build:
         self.path = path
         self.sources: dict[str, Any] = dict(previous.manifest["sources"]) if previous else {}
         self.failures: dict[str, str] = {}
+        self.written: set[str] = set()
         self._records: dict[str, Any] = {}
         path.mkdir(parents=True)
         for name, record in (previous.manifest["files"] if previous else {}).items():
@@ -253,6 +254,7 @@ class Build:
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
+        self.written.add(name)
         self._records[f"{name}.parquet"] = {
             "sha256": sha256_of(path),
             "bytes": path.stat().st_size,
