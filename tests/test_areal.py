@@ -536,7 +536,7 @@ def test_the_crosswalk_is_refused_to_the_wrong_zoning() -> None:
 def test_people_of_lille_on_the_grid() -> None:
     path = MIRROR / "grid" / "lille.gpkg"
     if not path.exists():
-        pytest.skip("no mirror")
+        pytest.skip("the mirror of the producers' files is not beside the repository")
     cells = gpd.read_file(path, layer="enriched_grid")
     targets = gpd.read_file(path, layer="qpvs").rename(columns={"CODE_QP": "geo_code"})
     table = pd.DataFrame(cells.drop(columns="geometry"))
@@ -551,7 +551,7 @@ def test_people_of_lille_on_the_grid() -> None:
 def test_iris_of_a_region_against_overlay() -> None:
     path = MIRROR / "derived" / "iris2020_hauts_de_france.geojson"
     if not path.exists():
-        pytest.skip("no mirror")
+        pytest.skip("the mirror of the producers' files is not beside the repository")
     iris = gpd.read_file(path).rename(columns={"CODE_IRIS": "geo_code"})
     iris = iris[iris["INSEE_COM"].isin(["59350", "59512", "59599"])]
     targets = gpd.read_file(MIRROR / "grid" / "lille.gpkg", layer="qpvs").rename(columns={"CODE_QP": "target"})
