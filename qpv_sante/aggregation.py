@@ -116,7 +116,7 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
         partial = total(frame["value"])
         # a sum that lacks a part is not a total: it is the lower bound of one
         result["value"] = partial.where(known.groupby(frame[by]).all())
-        result["lower"] = total(frame["lower"].where(known)).fillna(0.0)
+        result["lower"] = total(frame["lower"].where(known))
         result["upper"] = total(frame["upper"].where(known, largest_counts(frame, highest)))
         result["coverage"] = known.groupby(frame[by]).mean()
     else:

@@ -220,19 +220,26 @@ def _measured(geo_code: str, name: str, indicator: str, year: int, vintage: int,
     if len(own):
         found = own.to_dict("records")[0]
     return {
-        "part": "measured",
-        "level": "qpv",
-        "level_label": listing.level_label("qpv", lang),
-        "territory": name,
-        "indicator": indicator,
-        "label": listing.label_of(known, lang),
-        "age": "_T",
+        **_of_quarter(indicator, name, lang),
         "year": style.year_label(known, [str(rows["source"].iloc[0])], year, lang),
         **{key: found.get(key, float("nan")) for key in ("value", "lower", "upper", "n")},
         "unit": known.unit[lang],
         "flag": str(found["flag"]),
         "source": str(rows["source"].iloc[0]),
         "note": "",
+    }
+
+
+def _of_quarter(indicator: str, name: str, lang: style.Lang) -> dict[str, object]:
+    """What every row of the quarter itself begins with."""
+    return {
+        "part": "measured",
+        "level": "qpv",
+        "level_label": listing.level_label("qpv", lang),
+        "territory": name,
+        "indicator": indicator,
+        "label": listing.label_of(indicator, lang),
+        "age": "_T",
     }
 
 
@@ -245,13 +252,7 @@ def _not_published(indicator: str, name: str, vintage: int, lang: style.Lang) ->
     """A row that says that a figure known for the other zoning is not published for this one."""
     known = catalogue().indicator(indicator)
     return {
-        "part": "measured",
-        "level": "qpv",
-        "level_label": listing.level_label("qpv", lang),
-        "territory": name,
-        "indicator": indicator,
-        "label": listing.label_of(known, lang),
-        "age": "_T",
+        **_of_quarter(indicator, name, lang),
         "year": "–",
         **dict.fromkeys(("value", "lower", "upper", "n"), float("nan")),
         "unit": known.unit[lang],

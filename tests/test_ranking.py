@@ -122,6 +122,20 @@ def test_status_refuses_an_outside_that_contains_the_quarters():
         qs.summarize_inequality("poverty_rate", "qpv_status", geo_vintage=2015, year=2019, reference="commune")
 
 
+def test_own_groups_are_pooled_by_their_denominators():
+    asked = {"geo_vintage": 2015, "year": 2022}
+    rows = qs.load_observations("c2s_share", geo_level="qpv", territory="Béziers", **asked).set_index("geo_code")
+    own = pd.Series(["north", "south", "south"], index=rows.index)
+    summary = qs.summarize_inequality("c2s_share", own, measures=["d"], **asked)
+    groups = pd.DataFrame(summary.attrs["groups"]).set_index("group")
+    south = rows.iloc[1:]
+    assert groups.loc["south", "estimate"] == pytest.approx(np.average(south["value"], weights=south["denominator"]))
+    assert groups.loc["north", "estimate"] == rows["value"].iloc[0]
+    assert groups["n_total"].sum() == 3
+    with pytest.raises(UnknownNameError, match="not QPV of 2015, first 'QN03401M'"):
+        qs.summarize_inequality("c2s_share", pd.Series(["a"], index=["QN03401M"]), **asked)
+
+
 def test_wrong_groups_are_answered():
     with pytest.raises(UnknownNameError, match="Did you mean 'poverty_quintile'"):
         qs.summarize_inequality("c2s_share", "poverty_quintiles", geo_vintage=2015, year=2022)

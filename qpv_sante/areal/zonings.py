@@ -269,13 +269,14 @@ def _count_bounds(pairs: pd.DataFrame, known: pd.DataFrame, values: pd.DataFrame
     density = float((known["value"] / whole.where(whole > 0)).max())
     first, last = known["lower"].fillna(known["value"]), known["upper"].fillna(known["value"])
     least = (first - density * (whole - known["size"])).clip(lower=0).fillna(0)
-    most = last.clip(upper=density * known["size"]).fillna(0)
+    most = last.clip(upper=density * known["size"])
     value = known["part"] * known["value"]
     # a published bound may lie above the highest density: the estimate stays inside its own bounds
     least, most = least.clip(upper=value), most.clip(lower=value)
     found = pd.DataFrame({"value": value, "lower": least, "upper": most}).groupby(target).sum().reindex(coverage.index)
-    found[["lower", "upper"]] = found[["lower", "upper"]].fillna(0.0)
+    found[["lower", "upper"]] = found[["lower", "upper"]].fillna(0.0)  # no former quarter there: it brings nothing
     extent = pairs.groupby("to_code")["size_to"].median()
-    found["upper"] += ((1 - coverage) * extent.reindex(coverage.index)).fillna(0) * density
+    # a part of unknown size has no upper bound: it stays missing
+    found["upper"] += (1 - coverage) * extent.reindex(coverage.index) * density
     found["denominator"], found["weight"] = np.nan, ", by share of each"
     return found

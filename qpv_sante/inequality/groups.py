@@ -37,7 +37,7 @@ NOTES = {
 
 def summarize_inequality(
     indicator: str,
-    groups: str = "poverty_quintile",
+    groups: str | pd.Series = "poverty_quintile",
     *,
     geo_vintage: int,
     year: int,
@@ -55,10 +55,11 @@ def summarize_inequality(
     ----------
     indicator : str
         A rate in percent.
-    groups : str
+    groups : str or Series
         `poverty_quintile`: QPV in five groups of about the same population, group 1 the poorest;
         `qpv_status`: QPV (1) against a `rest_of_` reference (2); or a territory of the QPV: `region`, `department`,
-        `epci`, `urban_unit` (no rank).
+        `epci`, `urban_unit` (no rank); or your own column: labels of the groups, indexed by QPV code (no rank; QPV
+        that it does not name are left out and counted).
     geo_vintage, year : int
         Zoning of the QPV and year of reference.
     territory : str, optional
@@ -99,7 +100,7 @@ def summarize_inequality(
     {'d': 26.06, 'r': 2.28, 'aci': -5.05}
     """
     known = catalogue().indicator(indicator)
-    if groups not in GROUPS:
+    if isinstance(groups, str) and groups not in GROUPS:
         raise UnknownNameError(f"Unknown groups {groups!r}. {did_you_mean(groups, GROUPS)}")
     lang = style.check_lang(lang)
     if interval not in ("none", "process"):
@@ -107,12 +108,13 @@ def summarize_inequality(
     if known.kind != "rate" or known.range != [0, 100]:
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
     notes: list[str] = []
-    if groups == "qpv_status":
+    if isinstance(groups, str) and groups == "qpv_status":
         table = _by_status(known, geo_vintage, year, territory, reference, lang)
     else:
         table, notes = _by_group(known, groups, geo_vintage, year, territory, rank_year, lang)
     if known.selects_qpv:
-        notes.append(NOTES["circular" if groups == "poverty_quintile" else "chosen"][lang])
+        by_poverty = isinstance(groups, str) and groups == "poverty_quintile"
+        notes.append(NOTES["circular" if by_poverty else "chosen"][lang])
     table = table.dropna(subset=["estimate", "population"])
     if len(table) < 2:
         raise UnavailableLevelError(
@@ -177,7 +179,7 @@ def _by_status(
 
 def _by_group(
     known: Indicator,
-    groups: str,
+    groups: str | pd.Series,
     geo_vintage: int,
     year: int,
     territory: str | Territory | None,
@@ -188,10 +190,17 @@ def _by_group(
     places = loading.gazetteer()
     place = places.resolve(territory)
     quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
-    by = None if groups == "poverty_quintile" else groups
+    own = None if isinstance(groups, str) else _checked_column(groups, quarters["geo_code"], geo_vintage)
+    by = groups if isinstance(groups, str) and groups != "poverty_quintile" else None
     members = comparison.group_members(quarters, places, by, place, geo_vintage)
     notes = []
-    if by is None:
+    if own is not None:
+        label = members["geo_code"].map(own)
+        members = members.assign(group=label, territory=label)
+        left = label.isna() | members["value"].isna()
+        notes.append(NOTES["left_out"][lang].format(number=int(left.sum())))
+        members = members[label.notna()]
+    elif by is None:
         poverty, used_year = _poverty(members["geo_code"], geo_vintage, year, rank_year)
         notes.append(NOTES["ranked_by"][lang].format(year=used_year))
         members = members.assign(poverty=poverty.to_numpy())
@@ -208,7 +217,7 @@ def _by_group(
         pd.DataFrame(
             {
                 "group": names.reindex(pooled.index).to_numpy(),
-                "rank": pooled.index.astype(float) if by is None else np.nan,
+                "rank": pooled.index.astype(float) if by is None and own is None else np.nan,
                 "estimate": pooled["value"].to_numpy(),
                 "population": pooled["weight_used"].to_numpy(),
                 "n_used": pooled["n_used"].to_numpy(),
@@ -217,6 +226,16 @@ def _by_group(
         ),
         notes,
     )
+
+
+def _checked_column(groups: pd.Series, codes: pd.Series, geo_vintage: int) -> pd.Series:
+    """The user's groups as text, each QPV once and of the right zoning."""
+    unknown = groups.index.difference(codes)
+    if len(unknown):
+        raise UnknownNameError(f"groups: {len(unknown)} codes are not QPV of {geo_vintage}, first {unknown[0]!r}.")
+    if groups.index.has_duplicates:
+        raise UnknownNameError(f"groups: {groups.index[groups.index.duplicated()][0]} is in two groups.")
+    return groups.dropna().astype("str")
 
 
 def _poverty(codes: pd.Series, geo_vintage: int, year: int, rank_year: int | None) -> tuple[pd.Series, int]:
