@@ -142,6 +142,12 @@ _ESTIMATED = (
     "Estimation, non mesurée (estimate, not measured) : valeurs modélisées par qpv_sante à partir de ces sources, "
     "qui ne les publient pas."
 )
+# used by the estimates of depression, and in no open file: see estimation/finances_by_region.csv
+_REGIONAL_REPORTS = (
+    "Santé publique France, 17 rapports régionaux du Baromètre 2024 : dépression selon la situation financière "
+    "perçue ; chiffres relevés dans les tableaux par un tiers (dépôt public m4nR3is/odisse-sante-mentale), effectifs "
+    "recoupés avec le fichier régional."
+)
 _HEADINGS = {
     "fr": ("Identifiant", "Définition", "Population", "Unité", "Nature", "Niveaux et années", "Précautions", "Source"),
     "en": ("Identifier", "Definition", "Population", "Unit", "Kind", "Levels and years", "Caveats", "Source"),
@@ -218,6 +224,8 @@ def cite(of: str | pd.DataFrame) -> str:
     """
     lines = [_citation(key) for key in _editions(of)]
     if isinstance(of, pd.DataFrame) and "flag" in of and (of["flag"] == "estimated").any():
+        if "predictors" in of and of["predictors"].astype("str").str.contains("finances").any():
+            lines.append(_REGIONAL_REPORTS)
         lines.append(_ESTIMATED)
     return "\n".join(lines)
 

@@ -430,6 +430,7 @@ def test_exports_and_citations_say_estimate(finances, tmp_path):
     english = qs.estimate(DEPRESSION, predictors=["finances"], territory="Béziers", lang="en")
     assert set(english["label"]) == {"estimate, not measured"}
     assert "Estimation, non mesurée" in qs.cite(finances)
+    assert "17 rapports régionaux" in qs.cite(finances)
     assert "Estimation, non mesurée" not in qs.cite(finances.assign(flag="observed"))
 
 

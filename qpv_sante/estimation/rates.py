@@ -1,8 +1,9 @@
 """What the surveys publish, arranged for estimation: rates by category, and the same categories by area.
 
 The only numbers here that no open file carries are the sample sizes and rates by perceived finances
-in each region: they were read in the tables of the producer's 17 regional reports, named in
-`finances_by_region.csv` with document and page. They add up to the regional samples of the open file.
+in each region. They come from the tables of the producer's 17 regional reports, as a third party transcribed
+them (public repository m4nR3is/odisse-sante-mentale); `finances_by_region.csv` names document and page. What was
+checked here is that they add up to the regional samples of the open file, not each cell against its page.
 """
 
 from __future__ import annotations
