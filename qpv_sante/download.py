@@ -28,7 +28,7 @@ from qpv_sante.transfer import Request, Transfer, advice, local_name, new_sessio
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Action", "RawFile", "Request", "decide", "fetch", "new_session", "open_member"]
+__all__ = ["Action", "RawFile", "Request", "decide", "fetch", "new_session", "open_member", "promote", "recorded"]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class RawFile:
     etag: str | None
     last_modified: str | None
     retrieved: str
+    published: str | None = None
 
 
 class Action(enum.StrEnum):
@@ -184,7 +185,7 @@ def fetch(
 
 def _download(transfer: Transfer, raw_dir: Path, folder: Path, lock: Lock, must_equal: LockEntry | None) -> RawFile:
     """Stage beside the target, check, record, swap."""
-    request, previous = transfer.request, lock.get(transfer.key)
+    request = transfer.request
     for stray in folder.glob(_STAGING + "*"):  # what a killed run left
         with contextlib.suppress(OSError):
             if max(item.stat().st_mtime for item in (stray, *stray.iterdir())) < time.time() - STALE_AFTER:
@@ -211,27 +212,69 @@ def _download(transfer: Transfer, raw_dir: Path, folder: Path, lock: Lock, must_
             retrieved=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         staged.chmod(0o644)  # temporary files are private, raw files are not
-        # The lock first: killed between the two, the next run sees a file that is not the recorded one and gets it
-        # again. The other way round, it would see a good file as a changed one.
-        lock.record(transfer.key, new)
         try:
+            _settle(transfer.key, staged, raw_dir, lock, new)
+        except DownloadError as error:
+            transfer.fail("could not be recorded", got=str(error), hint=advice(error.__cause__ or error), cause=error)
+    return _raw_file(transfer.key, target, new)
+
+
+def _settle(key: str, staged: Path, raw_dir: Path, lock: Lock, entry: LockEntry) -> None:
+    """Put a file in its place in the raw folder and record it: both or neither."""
+    previous, target = lock.get(key), raw_dir / entry.file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The lock first: killed between the two, the next run sees a file that is not the recorded one and gets it
+    # again. The other way round, it would see a good file as a changed one.
+    lock.record(key, entry)
+    try:
+        lock.save()
+        staged.replace(target)
+    except BaseException:
+        lock.record(key, previous)
+        with contextlib.suppress(OSError):
             lock.save()
-            staged.replace(target)
-        except BaseException as error:
-            lock.record(transfer.key, previous)
-            with contextlib.suppress(OSError):
-                lock.save()
-            if isinstance(error, DownloadError):
-                transfer.fail(
-                    "could not be recorded", got=str(error), hint=advice(error.__cause__ or error), cause=error
-                )
-            raise
+        raise
     if previous:
         with contextlib.suppress(OSError):
             old = raw_dir / previous.file
             if not old.samefile(target):  # superseded under another name
                 old.unlink()
-    return _raw_file(transfer.key, target, new)
+
+
+def promote(raw: RawFile, *, raw_dir: Path, staging: Path, lock: Lock, published: str | None = None) -> None:
+    """Put a file that was fetched into a staging folder in place of the good one, and record it.
+
+    Parameters
+    ----------
+    raw : RawFile
+        As :func:`fetch` gave it, with `staging` as its raw folder.
+    raw_dir, staging : Path
+        Folders of the raw files, in use and staged, on one file system.
+    lock : Lock
+        Of the files in use.
+    published : str, optional
+        Date that the producer gives for the file.
+
+    Raises
+    ------
+    DownloadError, OSError
+        The file in use and the lock are then untouched.
+    """
+    file = raw.path.relative_to(staging).as_posix()
+    _settle(raw.key, raw.path, raw_dir, lock, dataclasses.replace(_entry(raw, file), published=published))
+
+
+def recorded(key: str, raw_dir: Path, lock: Lock) -> RawFile | None:
+    """Give the local file of a source vintage if it is the recorded one: no network."""
+    entry = lock.get(key)
+    if entry is None:
+        return None
+    path = raw_dir / entry.file
+    return _raw_file(key, path, entry) if path.is_file() and sha256_of(path) == entry.sha256 else None
+
+
+def _entry(raw: RawFile, file: str) -> LockEntry:
+    return LockEntry(file=file, **{name: value for name, value in vars(raw).items() if name not in {"key", "path"}})
 
 
 def _raw_file(key: str, path: Path, entry: LockEntry) -> RawFile:

@@ -17,6 +17,7 @@ import tomli_w
 
 from qpv_sante.errors import DownloadError
 
+LOCK_FILE = "sources.lock.toml"  # in the data folder; a copy goes with the snapshot
 _HEADER = "# Written by qpv-sante at each download: what every raw file was. Not for editing by hand.\n\n"
 
 
@@ -36,6 +37,8 @@ class LockEntry:
         What the producer's server said of it.
     retrieved : str
         Date and time of the download, ISO 8601, UTC.
+    published : str or None
+        Date that the producer's page or catalogue gave for the file, as it was written there.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class LockEntry:
     etag: str | None
     last_modified: str | None
     retrieved: str
+    published: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what a damaged or forged lock file could hold."""

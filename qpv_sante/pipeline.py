@@ -6,24 +6,26 @@ Each source is built on its own. One that fails keeps its last good figures; the
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from qpv_sante import download, observations, store, territories
+from qpv_sante import builds, download, observations, store, territories
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.errors import QpvSanteError, StoreError
-from qpv_sante.lockfile import Lock
-from qpv_sante.readers import Tables, get_reader
+from qpv_sante.lockfile import LOCK_FILE, Lock
+from qpv_sante.readers import get_reader
 from qpv_sante.readers.cells import format_names
 
 log = logging.getLogger(__name__)
 
 # What a producer's file can break besides what the readers check: reported with its source, never swallowed
-_SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
-_GEOGRAPHY = "territories"
+SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
+GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
 _GEOGRAPHY_ZONES = ("department_2018", "qpv_2015", "qpv_2024")
 
@@ -113,23 +115,31 @@ def build(
     chosen = [known.source(name) for name in dict.fromkeys(sources or known.sources)]
     root = root or store.data_dir()
     report = BuildReport(store=store.processed_dir(root))
-    with store.new_build(root) as target:
-        lock = Lock.load(root / "sources.lock.toml")
-        session = download.new_session()
+    with builds.new_build(root) as target:
+        lock = Lock.load(root / LOCK_FILE)
+        obtain = partial(
+            download.fetch,
+            raw_dir=root / "raw",
+            lock=lock,
+            accept_changes=accept_changes,
+            offline=offline,
+            session=download.new_session(),
+        )
         for source in tqdm(chosen, desc="build", unit="source", disable=not progress):
             try:
-                report.built[source.id] = _build_source(
-                    source, target, root / "raw", lock, session, accept_changes, offline
-                )
-            except _SOURCE_FAULTS as error:
-                report.failures[source.id] = _told(error)
+                reading = read_source(source, obtain)
+                target.put_all(reading.tables)
+                target.sources[source.id] = reading.record
+                report.built[source.id] = reading.rows
+            except SOURCE_FAULTS as error:
+                report.failures[source.id] = told(error)
                 log.error("%s: %s", source.id, error)
         if report.built:
             try:
-                _assemble(target)
-            except _SOURCE_FAULTS as error:
-                report.failures[_GEOGRAPHY] = _told(error)
-                log.error("%s: %s", _GEOGRAPHY, error)
+                assemble(target)
+            except SOURCE_FAULTS as error:
+                report.failures[GEOGRAPHY] = told(error)
+                log.error("%s: %s", GEOGRAPHY, error)
         report.kept = [name for name in report.failures if name in target.sources]
         target.failures = report.failures
         if not report.built:
@@ -137,7 +147,8 @@ def build(
     return report
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """An error in words, with its kind when the package did not raise it on purpose."""
     return str(error) if isinstance(error, QpvSanteError) else f"{type(error).__name__}: {error}"
 
 
@@ -145,78 +156,100 @@ def _listed(failures: dict[str, str]) -> str:
     return "\n".join(f"- {name}: {problem}" for name, problem in failures.items())
 
 
-def _build_source(
-    source: Source, target: store.Build, raw_dir: Path, lock: Lock, session: object, accept_changes: bool, offline: bool
-) -> int:
-    """Build every edition of a source, then write; returns the number of rows."""
-    results: list[Tables] = []
-    editions = {}
+@dataclass
+class Reading:
+    """A source as it was read from its files, validated.
+
+    Attributes
+    ----------
+    tables : dict of str to DataFrame
+        By name in the store: `observations/<source>`, `zones/<layer>`, `codes/<table>`.
+    record : dict
+        What the manifest says of the source.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    record: dict[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(len(table) for table in self.tables.values())
+
+
+def read_source(source: Source, obtain: Callable[[str, download.Request], download.RawFile]) -> Reading:
+    """Read and validate every edition of a source; nothing is written.
+
+    Parameters
+    ----------
+    source : Source
+        Of the catalogue.
+    obtain : callable
+        From the key of an edition (`source@edition`) and its request to its local file.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    QpvSanteError, OSError, ValueError, KeyError
+        A file that could not be obtained, or is not as the catalogue describes it.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    frames, editions = [], {}
     for vintage in source.vintage:
         key = source.key(vintage)
-        raw = download.fetch(
-            key,
-            request_for(source, vintage),
-            raw_dir=raw_dir,
-            lock=lock,
-            accept_changes=accept_changes,
-            offline=offline,
-            session=session,  # type: ignore[arg-type]
-        )
-        tables = get_reader(source.reader)(source, vintage, raw)
-        if tables.observations is not None:
-            observations.validate(tables.observations, where=key)
-        results.append(tables)
+        raw = obtain(key, request_for(source, vintage))
+        found = get_reader(source.reader)(source, vintage, raw)
+        if found.observations is not None:
+            observations.validate(found.observations, where=key)
+            frames.append(found.observations)
+        tables |= {f"zones/{name}": zone for name, zone in found.zones.items()}
+        tables |= {f"codes/{name}": table for name, table in found.codes.items()}
         editions[vintage.id] = {
             "url": raw.url,
             "sha256": raw.sha256,
             "bytes": raw.bytes,
             "retrieved": raw.retrieved,
-            "counts": tables.counts,
+            "counts": found.counts,
         }
-    rows = 0
-    frames = [tables.observations for tables in results if tables.observations is not None]
     if frames:
         joined = observations.concat(frames).sort_values(["indicator", "year"], kind="stable", ignore_index=True)
-        target.put(f"observations/{source.id}", joined)
-        rows += len(joined)
-    for tables in results:
-        for name, zone in tables.zones.items():
-            target.put(f"zones/{name}", zone)
-            rows += len(zone)
-        for name, table in tables.codes.items():
-            target.put(f"codes/{name}", table)
-            rows += len(table)
-    target.sources[source.id] = {
+        tables[f"observations/{source.id}"] = joined
+    record = {
         "title": source.title,
         "producer": source.producer,
         "licence": source.licence,
         "editions": editions,
-        "rows": rows,
+        "rows": sum(len(table) for table in tables.values()),
+        "tables": sorted(tables),
     }
-    return rows
+    return Reading(tables, record)
 
 
-def _assemble(target: store.Build) -> None:
+def assemble(target: builds.Build) -> None:
     """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use."""
     import geopandas as gpd
 
     needed = [f"codes/{name}" for name in _GEOGRAPHY_CODES] + [f"zones/{name}" for name in _GEOGRAPHY_ZONES]
-    absent = [name for name in needed if not (target.path / f"{name}.parquet").is_file()]
+    absent = [name for name in needed if not target.holds(name)]
     if absent:
         log.warning("The tables of territories were not made again: %s not built yet.", ", ".join(absent))
         return
-    if target.holds(f"codes/{_GEOGRAPHY}") and not target.written.intersection(needed):
+    if target.holds(f"codes/{GEOGRAPHY}") and not target.written.intersection(needed):
         return  # made of files that this build did not touch
     codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)
-    for name, table in tables.items():
-        target.put(f"codes/{name if name != 'communes' else 'current_communes'}", table)
-    target.sources[_GEOGRAPHY] = {
+    put = {f"codes/{name if name != 'communes' else 'current_communes'}": table for name, table in tables.items()}
+    target.put_all(put)
+    target.sources[GEOGRAPHY] = {
         "title": "Tables d'appartenance",
         "producer": "Insee, ANCT (assembled)",
         "licence": "Licence Ouverte 2.0",
         "editions": {},
         "rows": sum(len(table) for table in tables.values()),
+        "tables": sorted(put),
         "counts": counts,
     }

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpv_sante import store
+from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
 from qpv_sante.errors import StoreError
 from qpv_sante.geography import department_of_qpv, projected_crs
-from qpv_sante.lockfile import Lock
+from qpv_sante.lockfile import LOCK_FILE, Lock
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -55,7 +55,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     aside = target.with_name(target.name + ".partial")
     if aside.exists():
         shutil.rmtree(aside)
-    written = store.Build(aside, None)
+    written = builds.Build(aside, None)
     published = set(core_catalogue().sources)
     written.sources = {name: record for name, record in current.manifest["sources"].items() if name in published}
     for name in current.names("observations"):
@@ -74,7 +74,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         "tolerance_m": TOLERANCE_M,
     }
     written.write_manifest()
-    lock = Lock.load((root or store.data_dir()) / "sources.lock.toml").copy(aside / "sources.lock.toml")
+    lock = Lock.load((root or store.data_dir()) / LOCK_FILE).copy(aside / LOCK_FILE)
     recorded = lock.keys()
     for key in recorded:
         if key.partition("@")[0] not in published:

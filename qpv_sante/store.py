@@ -1,4 +1,4 @@
-"""The store: Parquet files with a manifest, written aside and put in place in one step.
+"""The store: Parquet files with a manifest, as they are read; `builds` writes them.
 
     processed/
       CURRENT                   name of the build in use, replaced atomically
@@ -8,9 +8,7 @@
         zones/<layer>.parquet   GeoParquet
         codes/<table>.parquet
 
-A build starts as hard links to the files of the previous one, so a source that fails keeps its last
-good figures, and a reader sees one build or the other, never a mixture. The embedded snapshot has the
-layout of one build.
+The embedded snapshot has the layout of one build.
 """
 
 from __future__ import annotations
@@ -18,15 +16,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache, reduce
+from functools import lru_cache, reduce, wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -35,7 +32,10 @@ from qpv_sante.errors import StoreError
 
 log = logging.getLogger(__name__)
 FORMAT = 1
-_READ_HINT = "Run `qpv-sante build`, or use the embedded snapshot by removing this folder."
+_READ_HINT = "Run `qpv-sante refresh`, which repairs it, or use the embedded snapshot by removing this folder."
+P = ParamSpec("P")
+R = TypeVar("R")
+_opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
 
 
 def data_dir() -> Path:
@@ -58,6 +58,17 @@ def snapshot_dir() -> Path:
 @lru_cache(maxsize=8)
 def _manifest(path: Path, modified: int) -> dict[str, Any]:
     """A manifest, checked against the files that are there."""
+    manifest = _parsed(path)
+    for name, record in manifest["files"].items():
+        file = path.parent / name
+        size = file.stat().st_size if file.is_file() else None
+        if size != record["bytes"]:
+            raise StoreError(f"{file}: {record['bytes']} bytes expected, got {size}. {_READ_HINT}")
+    return manifest
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """A manifest in the form that it must have."""
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -67,11 +78,6 @@ def _manifest(path: Path, modified: int) -> dict[str, Any]:
         raise StoreError(f"{path} is damaged: it lacks {', '.join(absent)}. {_READ_HINT}")
     if manifest["format"] != FORMAT:
         raise StoreError(f"{path}: format {manifest['format']}, expected {FORMAT}. {_READ_HINT}")
-    for name, record in manifest["files"].items():
-        file = path.parent / name
-        size = file.stat().st_size if file.is_file() else None
-        if size != record["bytes"]:
-            raise StoreError(f"{file}: {record['bytes']} bytes expected, got {size}. {_READ_HINT}")
     return manifest
 
 
@@ -120,8 +126,9 @@ class Store:
         import pyarrow.parquet as pq
 
         # half the time of a filtered data set: rows are sorted by indicator, so most groups are passed over whole
-        file = pq.ParquetFile(self.path / "observations" / f"{source_id}.parquet")
-        table = file.read_row_groups(_groups_with(file, "indicator", equal.get("indicator")))
+        with self._reading(f"observations/{source_id}") as path:
+            file = pq.ParquetFile(path)
+            table = file.read_row_groups(_groups_with(file, "indicator", equal.get("indicator")))
         if equal:
             wanted = [pc.equal(table[name], value) for name, value in equal.items()]
             table = table.filter(reduce(pc.and_, wanted))
@@ -132,11 +139,46 @@ class Store:
         """Outlines of a layer (`qpv_2015`), in EPSG:4326."""
         import geopandas as gpd
 
-        return gpd.read_parquet(self.path / "zones" / f"{layer}.parquet")
+        with self._reading(f"zones/{layer}") as path:
+            return gpd.read_parquet(path)
 
     def codes(self, table: str) -> pd.DataFrame:
         """A code table (`territories`), all text."""
-        return pd.read_parquet(self.path / "codes" / f"{table}.parquet")
+        with self._reading(f"codes/{table}") as path:
+            return pd.read_parquet(path)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        """Path of a table; what cannot be read is told as such."""
+        path = self.path / f"{name}.parquet"
+        try:
+            yield path
+        except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+            raise StoreError(f"{path} cannot be read: {error}. {_READ_HINT}") from error
+
+    def problems(self) -> dict[str, str]:
+        """Tables whose bytes are not those of the manifest, with what is wrong; every file is read.
+
+        Raises
+        ------
+        StoreError
+            The manifest itself cannot be read.
+        """
+        manifest = self.declared()
+        found = {}
+        for name, record in manifest["files"].items():
+            path = self.path / name
+            got = sha256_of(path) if path.is_file() else None
+            if got != record["sha256"]:
+                found[name.removesuffix(".parquet")] = "absent" if got is None else f"sha256 {got}"
+        return found
+
+    def declared(self) -> dict[str, Any]:
+        """The manifest as it is written now, whatever the files are."""
+        try:
+            return _parsed(self.path / "manifest.json")
+        except FileNotFoundError as error:
+            raise StoreError(f"No manifest in {self.path}. {_READ_HINT}") from error
 
     def names(self, kind: str) -> list[str]:
         """Names of the files of one kind: `observations`, `zones` or `codes`."""
@@ -167,12 +209,40 @@ def current_store(root: Path | None = None) -> Store | None:
     StoreError
         A build is declared in use and is not whole.
     """
-    pointer = processed_dir(root) / "CURRENT"
-    if not pointer.is_file():
-        return None
-    store = Store(pointer.parent / "builds" / pointer.read_text(encoding="utf-8").strip(), "processed")
-    _ = store.manifest
+    store = build_in_use(processed_dir(root))
+    if store:
+        _ = store.manifest
     return store
+
+
+def build_in_use(folder: Path) -> Store | None:
+    """The build that is declared in use, whole or not."""
+    try:
+        name = (folder / "CURRENT").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder / 'CURRENT'} cannot be read: {error}. {_READ_HINT}") from error
+    return Store(folder / "builds" / name, "processed")
+
+
+def one_build(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate what reads several tables: all of them come from the build in use when it began.
+
+    A refresh may put another build in use in between; the earlier one is kept on disk.
+    """
+
+    @wraps(function)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _opened.get() is not None:
+            return function(*args, **kwargs)
+        token = _opened.set({})
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _opened.reset(token)
+
+    return reading
 
 
 def open_stores(root: Path | None = None) -> list[Store]:
@@ -185,6 +255,16 @@ def open_stores(root: Path | None = None) -> list[Store]:
     StoreError
         There is neither.
     """
+    opened = _opened.get()
+    if opened is None:
+        return _open_stores(root)
+    place = processed_dir(root)
+    if place not in opened:
+        opened[place] = _open_stores(root)
+    return opened[place]
+
+
+def _open_stores(root: Path | None) -> list[Store]:
     stores = []
     try:
         current = current_store(root)
@@ -222,176 +302,3 @@ def find_store(name: str, root: Path | None = None) -> Store:
                 )
             return store
     raise StoreError(f"No store holds {name}. Run `qpv-sante build`.")
-
-
-class Build:
-    """A build being written, aside from the one in use."""
-
-    def __init__(self, path: Path, previous: Store | None) -> None:
-        self.path = path
-        self.sources: dict[str, Any] = dict(previous.manifest["sources"]) if previous else {}
-        self.failures: dict[str, str] = {}
-        self.written: set[str] = set()
-        self._records: dict[str, Any] = {}
-        path.mkdir(parents=True)
-        for name, record in (previous.manifest["files"] if previous else {}).items():
-            _link(previous.path / name, path / name)  # type: ignore[union-attr]
-            self._records[name] = record
-
-    def put(self, name: str, frame: pd.DataFrame) -> None:
-        """Write a table (`observations/x`, `zones/x`, `codes/x`) as Parquet, and record its hash."""
-        import geopandas as gpd
-
-        path = self.path / f"{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # aside, then in place: the hard link leads to the previous build, and a failed write leaves the table whole
-        aside = path.with_suffix(".new")
-        try:
-            if isinstance(frame, gpd.GeoDataFrame):
-                frame.to_parquet(aside, compression="zstd", write_covering_bbox=False)
-            else:
-                frame.to_parquet(aside, compression="zstd", index=False, row_group_size=50_000)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        self.written.add(name)
-        self._records[f"{name}.parquet"] = {
-            "sha256": sha256_of(path),
-            "bytes": path.stat().st_size,
-            "rows": len(frame),
-        }
-
-    def holds(self, name: str) -> bool:
-        """Whether the build has a table, its own or that of the previous build."""
-        return f"{name}.parquet" in self._records
-
-    def rows(self, name: str) -> int:
-        """Rows of a table that the build has."""
-        return int(self._records[f"{name}.parquet"]["rows"])
-
-    def drop(self, name: str) -> None:
-        """Take a table out of the build; earlier builds keep theirs (see `purge`)."""
-        (self.path / f"{name}.parquet").unlink(missing_ok=True)
-        self._records.pop(f"{name}.parquet", None)
-
-    def write_manifest(self) -> None:
-        """Write the manifest, last."""
-        from qpv_sante._version import __version__
-
-        manifest = {
-            "format": FORMAT,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "package": __version__,
-            "sources": dict(sorted(self.sources.items())),
-            "failures": self.failures,
-            "files": dict(sorted(self._records.items())),
-        }
-        text = json.dumps(manifest, ensure_ascii=False, indent=1)
-        (self.path / "manifest.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # file systems without hard links
-        shutil.copy2(source, target)
-
-
-@contextmanager
-def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
-    """Write a build aside; put it in use when the block ends without error.
-
-    Parameters
-    ----------
-    root : Path, optional
-        Data root, `data_dir()` by default.
-    keep : int
-        Earlier builds kept.
-
-    Yields
-    ------
-    Build
-
-    Raises
-    ------
-    StoreError
-        Another build is running, or the folder cannot be written.
-    """
-    import filelock
-
-    folder = processed_dir(root)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise StoreError(f"Another build is running in {folder}. Wait for it to end.") from error
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be written: {error}. Set QPV_SANTE_DATA to another folder.") from error
-    try:
-        try:
-            previous = current_store(root)
-        except StoreError as error:
-            log.warning("The previous build is not whole and is not reused: %s", error)
-            previous = None
-        for stray in (folder / "builds").glob("*.partial"):
-            shutil.rmtree(stray)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        build = Build(folder / "builds" / f"{stamp}.partial", previous)
-        try:
-            yield build
-            build.write_manifest()
-            final = build.path.with_name(stamp)
-            build.path.rename(final)
-            _point_to(folder, stamp)
-        except OSError as error:
-            raise StoreError(f"The build in {folder} was abandoned; the previous one is kept: {error}") from error
-        finally:
-            shutil.rmtree(build.path, ignore_errors=True)
-        kept = {stamp, *(path.name for path in _builds(folder)[-(keep + 1) :])}
-        for old in _builds(folder):
-            if old.name not in kept:
-                shutil.rmtree(old)
-    finally:
-        lock.release()
-
-
-def purge(source_id: str, root: Path | None = None) -> None:
-    """Erase a source's figures from the earlier builds that are kept, and from their manifests.
-
-    Parameters
-    ----------
-    source_id : str
-        The build in use is left alone: it was written without the figures, or with others.
-    root : Path, optional
-        Data root, `data_dir()` by default.
-    """
-    folder = processed_dir(root)
-    if not (folder / "CURRENT").is_file():
-        return
-    current = (folder / "CURRENT").read_text(encoding="utf-8").strip()
-    name = f"observations/{source_id}.parquet"
-    for build in _builds(folder):
-        path = build / "manifest.json"
-        if build.name == current or not (build / name).is_file():
-            continue
-        (build / name).unlink()
-        if path.is_file():
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            manifest["sources"].pop(source_id, None)
-            manifest["files"].pop(name, None)
-            path.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _builds(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "builds").iterdir() if path.suffix != ".partial")
-
-
-def _point_to(folder: Path, name: str) -> None:
-    aside = folder / "CURRENT.new"
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(name + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(folder / "CURRENT")

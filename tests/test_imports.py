@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import cli, export, loading, maps, snapshot, store
+from qpv_sante import builds, cli, export, loading, maps, snapshot, store
 from qpv_sante.catalogue import catalogue, core_catalogue, load_catalogue
 from qpv_sante.errors import (
     CatalogueError,
@@ -670,7 +670,7 @@ def test_notice_is_in_the_citation(bring: Import) -> None:
 def test_later_builds_keep_imports(producers: Producers, bring: Import) -> None:
     bring(QPV)
     before = qs.load_observations("ors_ald_share")
-    with store.new_build() as build:
+    with builds.new_build() as build:
         build.put("observations/other", before)
     assert qs.build(["insee_legal_populations"]).failures == {}
     pd.testing.assert_frame_equal(before, qs.load_observations("ors_ald_share"))

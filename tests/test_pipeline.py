@@ -443,7 +443,7 @@ def test_unexpected_interruption_leaves_the_store(workspace: Path, monkeypatch: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "_assemble", interrupt)
+    monkeypatch.setattr(pipeline, "assemble", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(ONE)
     assert files_of(workspace / "processed") == before
@@ -537,7 +537,7 @@ def test_reader_of_the_old_store_is_not_disturbed(workspace: Path, producers: Pr
 
 def test_two_builds_at_once(workspace: Path) -> None:
     with filelock.FileLock(workspace / "processed" / ".lock"):
-        with pytest.raises(StoreError, match=r"Another build is running in .*Wait for it to end"):
+        with pytest.raises(StoreError, match=r"Another build or refresh is running in .*Wait for it to end"):
             build(ONE)
         # reading goes on meanwhile
         assert value("poverty_rate", "QN03401M", geo_vintage=2024, geo_level="qpv") == 62
@@ -603,14 +603,29 @@ def test_damaged_store_falls_back_on_the_snapshot(
     assert len(frame) > 1000
     assert "Falling back on the embedded snapshot" in caplog.text
     assert re.search(message, caplog.text)
-    with pytest.raises(StoreError, match="qpv-sante build"):
+    with pytest.raises(StoreError, match="qpv-sante refresh"):
         store.current_store()
 
 
-def test_build_after_a_damaged_one_starts_afresh(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_build_after_a_damaged_one_takes_over_what_is_sound(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
     processed = workspace / "processed"
     damaged = processed / "builds" / (processed / "CURRENT").read_text(encoding="utf-8").strip()
-    os.truncate(damaged / "zones" / "qpv_2015.parquet", 10)
+    lost = damaged / "zones" / "qpv_2015.parquet"
+    lost.write_bytes(lost.read_bytes().replace(b"PAR1", b"XXXX"))  # the size is right, the content is not
+    assert build(ONE, OTHER).failures == {}
+    assert "zones/qpv_2015 of the build in use is damaged (sha256" in caplog.text
+    current = store.current_store()
+    assert current is not None
+    assert "qpv_2015" not in current.names("zones")
+    assert "qpv_2024" in current.names("zones")
+    assert "anct_qpv2015" not in current.manifest["sources"]
+    assert {OTHER, ONE, "insee_demo_qpv"} <= set(current.names("observations"))
+
+
+def test_build_after_an_unreadable_manifest_starts_afresh(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    processed = workspace / "processed"
+    damaged = processed / "builds" / (processed / "CURRENT").read_text(encoding="utf-8").strip()
+    os.truncate(damaged / "manifest.json", 200)
     assert build(ONE, OTHER).failures == {}
     assert "The previous build is not whole and is not reused" in caplog.text
     current = store.current_store()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pandas as pd
 
-from qpv_sante import observations, store
+from qpv_sante import builds, observations, store
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, core_catalogue
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
@@ -162,7 +162,7 @@ def import_observations(
         raise StoreError(f"{path} cannot be read: {error}") from error
     draft = make_draft(path, content, source, mapping, declared, root)
     key = f"{source}@{draft.edition}"
-    with store.new_build(root) as target:
+    with builds.new_build(root) as target:
         record, replaced = _record(source, draft, path.name, target, root)
         _check_against_catalogue(draft.frame, record, key, root, where=path.name)
         name = f"observations/{source}"
@@ -186,7 +186,7 @@ def import_observations(
         }
     # after the figures: a record without figures would promise what cannot be read
     records.save_record(record, root)
-    store.purge(source, root)
+    builds.purge(source, root)
     log.info("%s imported from %s", key, path.name)
     rows = draft.frame.groupby("indicator", observed=True).size()
     flags = draft.frame["flag"].astype("str").value_counts()
@@ -253,7 +253,7 @@ def remove_import(source: str, *, root: Path | None = None) -> list[str]:
     else:
         path.unlink(missing_ok=True)
     if stored:
-        with store.new_build(root) as target:
+        with builds.new_build(root) as target:
             table = f"observations/{name}"
             frame = pd.read_parquet(target.path / f"{table}.parquet") if rest and target.holds(table) else None
             target.drop(table)
@@ -263,7 +263,7 @@ def remove_import(source: str, *, root: Path | None = None) -> list[str]:
                 target.put(table, kept)
                 editions = {one: entry["editions"][one] for one in rest}
                 target.sources[name] = {**entry, "editions": editions, "rows": len(kept)}
-    store.purge(name, root)
+    builds.purge(name, root)
     return [f"{name}@{one}" for one in removed if not edition or one == edition]
 
 
@@ -278,7 +278,9 @@ def _check_name(source: str) -> None:
         )
 
 
-def _record(source: str, draft: Draft, file: str, target: store.Build, root: Path) -> tuple[records.ImportRecord, bool]:
+def _record(
+    source: str, draft: Draft, file: str, target: builds.Build, root: Path
+) -> tuple[records.ImportRecord, bool]:
     """The source's record with this edition, and whether it replaces one."""
     path = records.record_path(source, root)
     before = None
@@ -362,7 +364,7 @@ def _check_against_catalogue(
     observations.validate(frame, where=f"{key}, {where}", known=known)
 
 
-def _kept_editions(target: store.Build, name: str, record: records.ImportRecord, key: str) -> list[pd.DataFrame]:
+def _kept_editions(target: builds.Build, name: str, record: records.ImportRecord, key: str) -> list[pd.DataFrame]:
     """Figures of the source's other editions."""
     if not target.holds(name):
         return []
