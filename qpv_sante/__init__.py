@@ -17,6 +17,7 @@ from qpv_sante.loading import attach_zones, load_observations, load_zones
 from qpv_sante.maps import plot_map
 from qpv_sante.pipeline import build
 from qpv_sante.ranking import rank
+from qpv_sante.refresh import refresh
 from qpv_sante.report import report
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "plot_gap",
     "plot_map",
     "rank",
+    "refresh",
     "remove_import",
     "report",
     "summarize_inequality",

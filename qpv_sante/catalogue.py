@@ -73,6 +73,21 @@ class Vintage(_Record, frozen=True):
     caveat: Text = {}
 
 
+class Tolerance(_Record, frozen=True):
+    """How far a source may move from one refresh to the next, as shares, before a person must look at it.
+
+    `lost` and `gained` count areas of one indicator, level and year; `hidden`, published values that become secret or
+    missing; `moved`, values that change by more than `factor`; `area`, the total area of a layer of outlines.
+    """
+
+    lost: float = 0.05
+    gained: float = 0.25
+    hidden: float = 0.1
+    moved: float = 0.1
+    factor: float = 1.5
+    area: float = 0.05
+
+
 class Source(_Record, frozen=True):
     """A producer's publication, in one or several editions of the same form."""
 
@@ -92,6 +107,7 @@ class Source(_Record, frozen=True):
     # an analyst's own file (`import_observations`), never downloaded; and the notice that must follow its figures
     imported: bool = False
     restriction: str = ""
+    tolerance: Tolerance = Tolerance()
     long: LongForm | None = None
     sheets: SheetForm | None = None
 

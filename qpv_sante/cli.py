@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qpv_sante.errors import QpvSanteError, UnknownNameError
+from qpv_sante.errors import DownloadError, QpvSanteError, StoreError, UnknownNameError
 
 app = typer.Typer(
     name="qpv-sante",
@@ -40,6 +40,7 @@ def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Dire d'où viennent les données.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("urllib3").setLevel(logging.WARNING if verbose else logging.ERROR)  # its retries are not news
 
 
 @app.command("list")
@@ -87,6 +88,57 @@ def build(
             kept = " (les derniers chiffres valides sont conservés)" if name in report.kept else ""
             typer.echo(f"- {name}{kept} : {problem}", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def refresh(
+    source: Annotated[list[str] | None, typer.Option(help="N'actualiser que cette source (répétable).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Comparer sans rien mettre en service.")] = False,
+    report: Annotated[
+        list[Path] | None, typer.Option(help="Rapport à écrire : .md, .html ou .json (répétable).")
+    ] = None,
+    fail_on: Annotated[
+        str, typer.Option(help="Gravité à partir de laquelle le code de sortie est 1 : warning, failure ou never.")
+    ] = "failure",
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Accepter la dérive de cette source, après l'avoir examinée (répétable).")
+    ] = None,
+    keep: Annotated[int, typer.Option(help="Nombre d'états précédents conservés.")] = 2,
+    lang: Language = "fr",
+) -> None:
+    """Actualise les données et dit ce qui a changé.
+
+    Code de sortie : 0 rien de nouveau, 10 des données ont changé, 1 quelque chose a échoué (le reste est en service),
+    2 mauvais usage.
+    """
+    from qpv_sante import refresh as refreshing
+    from qpv_sante.export import check_suffix
+    from qpv_sante.refresh.outcome import FAILED, check_fail_on
+    from qpv_sante.refresh.telling import SUFFIXES, summary
+
+    check_fail_on(fail_on)
+    for path in report or []:
+        check_suffix(path, SUFFIXES)
+    try:
+        done = refreshing(source, dry_run=dry_run, accept=accept or (), keep=keep, progress=True)
+        for line in summary(done, lang):
+            typer.echo(line)
+        for path in report or []:
+            typer.echo(f"Écrit : {done.save(path, lang=lang)}")
+    except (StoreError, DownloadError) as error:  # right use, but nothing could be done
+        typer.secho(f"Erreur : {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(FAILED) from error
+    raise typer.Exit(done.exit_code(fail_on))
+
+
+@app.command()
+def rollback() -> None:
+    """Remet en service les données d'avant la dernière actualisation."""
+    from qpv_sante.builds import rollback as go_back
+
+    left, now = go_back()
+    typer.echo(f"En service : {now.path.name}, construit le {now.manifest['created']} (avant : {left.path.name}).")
+    typer.echo("La prochaine actualisation reprendra les fichiers actuels des producteurs : voir refresh --dry-run.")
 
 
 @app.command()

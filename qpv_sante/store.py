@@ -180,6 +180,14 @@ class Store:
         except FileNotFoundError as error:
             raise StoreError(f"No manifest in {self.path}. {_READ_HINT}") from error
 
+    def table(self, name: str) -> pd.DataFrame:
+        """A whole table by its name in the manifest (`codes/territories`)."""
+        kind, _, table = name.partition("/")
+        if kind == "zones":
+            zones: pd.DataFrame = self.zones(table)
+            return zones
+        return self.observations(table) if kind == "observations" else self.codes(table)
+
     def names(self, kind: str) -> list[str]:
         """Names of the files of one kind: `observations`, `zones` or `codes`."""
         return [Path(name).stem for name in self.manifest["files"] if name.startswith(kind + "/")]

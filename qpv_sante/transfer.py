@@ -14,14 +14,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from qpv_sante.content import KINDS
 from qpv_sante.errors import CatalogueError, DownloadError
+from qpv_sante.pages import parse_page
 
 if TYPE_CHECKING:
     import requests
@@ -30,10 +30,12 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
 RETRIES, BACKOFF, MAX_WAIT = 4, 0.5, 30.0  # attempts after the first, seconds doubled each time, longest wait
+PER_HOST = 2  # requests at once to one host
 RETRIED_STATUS = (429, 500, 502, 503, 504)
 MIN_SPEED, SPEED_WINDOW = 1000.0, 30.0  # bytes a second, measured over so many seconds
 CHUNK = 1 << 20
 MAX_REDIRECTS = 5
+_NO_HEAD = {400, 403, 405, 501}  # answers of servers that refuse to be asked for the headers alone
 MAX_PAGE = 5_000_000  # bytes of a landing page
 _GENERIC = {"exports", "export", "records", "attachments", "download", "file", *KINDS}
 
@@ -102,7 +104,7 @@ class Request:
         return url == self.url or bool(self.link_pattern and re.search(self.link_pattern, _path(url)))
 
 
-class _Gone(DownloadError):
+class Gone(DownloadError):
     """The address answers 404 or 410: the landing page may know better."""
 
 
@@ -143,7 +145,7 @@ class Transfer:
                 return self.retrieve(staging)
             try:
                 return self.retrieve(staging)
-            except _Gone as gone:
+            except Gone as gone:
                 if not self.request.landing_page:
                     raise
                 try:
@@ -191,10 +193,11 @@ class Transfer:
         total = int(response.headers.get("Content-Length") or 0) or None
         return tqdm(total=total, unit="B", unit_scale=True, desc=self.key, leave=False)
 
-    def open(self, url: str) -> tuple[requests.Response, str]:
+    def open(self, url: str, method: str = "GET") -> tuple[requests.Response, str]:
         """Ask for an address: the answer, and the address it came from.
 
-        Redirections are followed by hand, so that every host on the way is checked.
+        Redirections are followed by hand, so that every host on the way is checked. A server that does not know HEAD
+        is asked with GET, the body left unread.
         """
         import requests
 
@@ -206,12 +209,16 @@ class Transfer:
             local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
             proxies: Any = {"http": None, "https": None, "all": None} if local else None
             try:
-                response = session.get(
-                    asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
+                response = session.request(
+                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
                 )
             except OSError as error:  # here, not through pooch: the session has already tried again
                 got = f"{type(error).__name__}: {error}"
                 self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            if method == "HEAD" and response.status_code in _NO_HEAD:
+                response.close()
+                method = "GET"
+                continue
             if not response.is_redirect:
                 break
             response.close()
@@ -228,7 +235,7 @@ class Transfer:
             if wait := response.headers.get("Retry-After"):
                 got += f", Retry-After: {wait} (waited {MAX_WAIT:.0f} seconds at most each time)"
             if response.status_code in {404, 410}:
-                self.fail("the address no longer answers", expected="status 200", got=got, kind=_Gone)
+                self.fail("the address no longer answers", expected="status 200", got=got, kind=Gone)
             self.fail("the producer's server refused", expected="status 200", got=got)
         return response, url
 
@@ -277,10 +284,17 @@ class Transfer:
         """Find the one link of the landing page that matches."""
         page, pattern = cast(str, self.request.landing_page), cast(str, self.request.link_pattern)
         self.address = page
-        response, landed = self.open(page)
+        return self.choose(parse_page(*self.text(page)).links, pattern)
+
+    def text(self, url: str) -> tuple[str, str]:
+        """Text of a page, and the address it came from."""
+        response, landed = self.open(url)
         with response:
-            text = b"".join(self.chunks(response, MAX_PAGE)).decode(response.encoding or "utf-8", errors="replace")
-        links = find_links(text, landed)
+            body = b"".join(self.chunks(response, MAX_PAGE))
+        return body.decode(response.encoding or "utf-8", errors="replace"), landed
+
+    def choose(self, links: Collection[str], pattern: str) -> str:
+        """Give the one link whose path matches."""
         found = [link for link in links if re.search(pattern, _path(link))]
         if len(found) != 1:
             files = [link for link in links if Path(_path(link)).suffix.lower().lstrip(".") in KINDS]
@@ -322,7 +336,8 @@ def new_session() -> requests.Session:
     )
     session = requests.Session()
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=policy))
+        # threads share the session: no producer is asked more than twice at once
+        session.mount(scheme, HTTPAdapter(max_retries=policy, pool_maxsize=PER_HOST, pool_block=True))
     return session
 
 
@@ -352,39 +367,6 @@ def local_name(url: str, kind: str) -> str:
         segments.pop()
     name = re.sub(r"[^\w.\-]+", "_", segments[-1] if segments else "file", flags=re.ASCII).lstrip(".")[-120:] or "file"
     return name if Path(name).suffix.lower() == f".{kind}" else f"{name}.{kind}"
-
-
-def find_links(html: str, page: str) -> list[str]:
-    """List the addresses that an HTML page links to, complete and without duplicates.
-
-    Parameters
-    ----------
-    html : str
-        Text of the page.
-    page : str
-        Address of the page.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> find_links('<a href="/fichier/1/a.zip">csv</a> <a href="b.csv#top">', "https://www.insee.fr/fr/1")
-    ['https://www.insee.fr/fichier/1/a.zip', 'https://www.insee.fr/fr/b.csv']
-    """
-    found: list[str] = []
-
-    class Links(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            href = dict(attrs).get("href") if tag == "a" else None
-            with contextlib.suppress(ValueError):  # a malformed link is not ours
-                link = urldefrag(urljoin(page, href)).url if href else ""
-                if urlsplit(link).scheme in {"http", "https"} and link not in found:
-                    found.append(link)
-
-    Links().feed(html)
-    return found
 
 
 def advice(error: BaseException) -> str:

@@ -1,0 +1,288 @@
+"""Refresh: ask the producers, stage what changed, compare, put in use, tell.
+
+    probing.py   what each producer says now of its files
+    drift.py     what moved too far to be put in use unseen
+    changes.py   what differs, by key
+    outcome.py   what happened to each source, and the exit code
+    telling.py   the same in words: Markdown, HTML, JSON
+
+A source that fails keeps its raw files and its figures; the others go on. Nothing is in use before all of it is
+written, and the build before stays on disk (`qpv-sante rollback`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from qpv_sante import builds, download, pipeline, store
+from qpv_sante._version import __version__
+from qpv_sante.catalogue import Source, core_catalogue
+from qpv_sante.errors import DownloadError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.lockfile import LOCK_FILE, Lock
+from qpv_sante.refresh.changes import compare_tables
+from qpv_sante.refresh.drift import find_drift
+from qpv_sante.refresh.outcome import Outcome, RefreshReport
+from qpv_sante.refresh.probing import Probe, State, survey
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["RefreshReport", "refresh"]
+
+log = logging.getLogger(__name__)
+STAGING = ".staging"
+_TO_GET = {State.NEW, State.CHANGED, State.MOVED, State.UNKNOWN}
+_NO_ANSWER = {State.MISSING, State.UNREACHABLE}
+
+
+def refresh(
+    sources: Sequence[str] | None = None,
+    *,
+    dry_run: bool = False,
+    accept: Collection[str] = (),
+    keep: int = 2,
+    root: Path | None = None,
+    progress: bool = False,
+) -> RefreshReport:
+    """Bring the data folder up to date with the producers, and say what moved.
+
+    Parameters
+    ----------
+    sources : sequence of str, optional
+        Source ids; all of the catalogue by default.
+    dry_run : bool
+        Probe, download aside, read and compare; put nothing in use.
+    accept : collection of str
+        Sources whose drift beyond the catalogue's tolerance a person has looked at and accepts.
+    keep : int
+        Earlier builds kept, at least 1; `qpv-sante rollback` returns to them.
+    root : Path, optional
+        Data root; see `qpv_sante.store.data_dir`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    RefreshReport
+        One outcome a source; `.frame()`, `.exit_code()`, and `.save(path)` as `.md`, `.html` or `.json`.
+
+    Raises
+    ------
+    UnknownNameError
+        A source that is not in the catalogue, or `keep` under 1.
+    StoreError
+        The data folder cannot be written, or another build or refresh is running. Nothing was changed.
+    DownloadError
+        The lock file of the sources cannot be read. Nothing was changed.
+
+    Examples
+    --------
+    >>> refresh(["insee_filosofi_qvp"])
+    Traceback (most recent call last):
+    ...
+    qpv_sante.errors.UnknownNameError: Unknown source 'insee_filosofi_qvp'. Did you mean 'insee_filosofi_qpv' ...
+    """
+    known = core_catalogue()  # imported sources have no address
+    chosen = [known.source(name) for name in dict.fromkeys(sources or known.sources)]
+    for name in accept:
+        if name not in {*known.sources, pipeline.GEOGRAPHY}:
+            raise UnknownNameError(f"Unknown source {name!r} in accept. {did_you_mean(name, known.sources)}")
+    root = root or store.data_dir()
+    report = RefreshReport(started=datetime.now(UTC), dry_run=dry_run, store=store.processed_dir(root))
+    try:
+        with builds.new_build(root, keep=keep) as target:
+            work = _Refresh(root, target, accept)
+            try:
+                report.survey = survey(chosen, work.lock)
+                work.run(chosen, report, progress)
+                if dry_run or not work.rebuilt:
+                    target.abandon()
+                if not dry_run:
+                    work.promote()
+            finally:
+                shutil.rmtree(work.staging, ignore_errors=True)
+    except (StoreError, OSError) as error:
+        if not report.outcomes:  # nothing was begun: another one is running, or the folder is closed
+            raise
+        report.problem = pipeline.told(error)
+        for outcome in report.outcomes:
+            outcome.withdraw()
+        log.error("refresh: %s", error)
+    report.finished = datetime.now(UTC)
+    return report
+
+
+@dataclass
+class _Refresh:
+    """A refresh being done: what is in use, what is staged."""
+
+    root: Path
+    target: builds.Build
+    accept: Collection[str]
+    lock: Lock = field(init=False)
+    staged: dict[str, tuple[download.RawFile, str | None]] = field(default_factory=dict)
+    rebuilt: bool = False
+
+    def __post_init__(self) -> None:
+        self.lock = Lock.load(self.root / LOCK_FILE)
+        shutil.rmtree(self.staging, ignore_errors=True)  # what a killed run left
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "raw" / STAGING
+
+    def run(self, sources: Sequence[Source], report: RefreshReport, progress: bool) -> None:
+        """Stage and compare each source; what passes is written in the new build."""
+        from tqdm.auto import tqdm
+
+        with download.new_session() as session:
+            for source in tqdm(sources, desc="refresh", unit="source", disable=not progress):
+                outcome = Outcome(source.id, source.title, source.producer)
+                report.outcomes.append(outcome)
+                outcome.probes = [report.survey.probes[source.key(vintage)] for vintage in source.vintage]
+                try:
+                    self._source(source, outcome, session)
+                except pipeline.SOURCE_FAULTS as error:
+                    outcome.fail(pipeline.told(error))
+                    log.error("%s: %s", source.id, error)
+                outcome.kept = source.id in self.target.sources
+        if self.target.written or pipeline.GEOGRAPHY in self.target.lost:
+            outcome = Outcome(pipeline.GEOGRAPHY, "Tables d'appartenance", "Insee, ANCT")
+            names = self.target.sources.get(pipeline.GEOGRAPHY, {}).get("tables", [])
+            before = self._tables(names)
+            try:
+                pipeline.assemble(self.target)
+                after = self._tables(self.target.sources.get(pipeline.GEOGRAPHY, {}).get("tables", []))
+                outcome.changes = compare_tables(before, after)
+            except pipeline.SOURCE_FAULTS as error:
+                outcome.fail(pipeline.told(error))
+                log.error("%s: %s", pipeline.GEOGRAPHY, error)
+            if outcome.changes or outcome.problem:
+                outcome.status = outcome.status if outcome.problem else "changed"
+                outcome.kept = pipeline.GEOGRAPHY in self.target.sources
+                report.outcomes.append(outcome)
+
+    def _source(self, source: Source, outcome: Outcome, session: requests.Session) -> None:
+        silent = [probe for probe in outcome.probes if probe.state in _NO_ANSWER]
+        to_get = {probe.key: probe for probe in outcome.probes if probe.state in _TO_GET}
+        if silent:
+            outcome.fail("\n".join(f"{probe.key}: {probe.detail}" for probe in silent))
+        obtained = _Obtained(self, {probe.key: probe for probe in outcome.probes}, session)
+        for vintage in source.vintage:
+            if source.key(vintage) in to_get:
+                obtained(source.key(vintage), pipeline.request_for(source, vintage))
+        outcome.reasons = self._reasons(source, obtained.files)
+        if any(self._without_file(probe.key) for probe in silent):
+            return  # it cannot be read without that edition
+        if not outcome.reasons:
+            self.staged |= obtained.staged  # the same content under other headers: recorded, nothing to build
+            return
+        reading = pipeline.read_source(source, obtained)
+        known = self.target.sources.get(source.id, {}).get("tables", [])
+        before = self._before(source, {*known, *reading.tables})
+        outcome.changes = compare_tables(before, reading.tables)
+        if outcome.changes and any(reason.startswith("file") for reason in outcome.reasons):
+            outcome.drift = find_drift(before, reading.tables, source.tolerance)
+            if outcome.drift and source.id not in self.accept:
+                outcome.fail(
+                    "the new files are not like those in use, and were put aside\n- "
+                    + "\n- ".join(outcome.drift)
+                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}"
+                )
+                return
+        self.target.put_all(reading.tables)
+        for name in set(known) - set(reading.tables):
+            self.target.drop(name)
+        self.target.sources[source.id] = reading.record
+        self.staged |= obtained.staged
+        self.rebuilt = True
+        outcome.status = "failed" if outcome.problem else "changed"
+        outcome.rows = reading.rows
+
+    def _without_file(self, key: str) -> bool:
+        return download.recorded(key, self.root / "raw", self.lock) is None
+
+    def _reasons(self, source: Source, obtained: Mapping[str, download.RawFile]) -> list[str]:
+        """Why a source has to be built again; empty if it has not."""
+        record = self.target.sources.get(source.id)
+        reasons = [f"file {key}" for key in self._newer(source, obtained)]
+        if record is None:
+            return ["damaged in the store" if source.id in self.target.lost else "not built yet", *reasons]
+        if list(record["editions"]) != [vintage.id for vintage in source.vintage]:
+            reasons.append("editions of the catalogue")
+        previous = self.target.previous
+        if previous and previous.declared()["package"] != __version__:
+            reasons.append(f"built by version {previous.declared()['package']}")
+        behind = [
+            vintage.id
+            for vintage in source.vintage
+            if (entry := self.lock.get(source.key(vintage)))
+            and vintage.id in record["editions"]
+            and record["editions"][vintage.id]["sha256"] != entry.sha256
+        ]
+        return reasons + [f"files newer than the store: {', '.join(behind)}" for _ in behind[:1]]
+
+    def _newer(self, source: Source, obtained: Mapping[str, download.RawFile]) -> list[str]:
+        """Editions whose content is not the recorded one."""
+        keys = [source.key(vintage) for vintage in source.vintage if source.key(vintage) in obtained]
+        return [key for key in keys if (e := self.lock.get(key)) is None or e.sha256 != obtained[key].sha256]
+
+    def _before(self, source: Source, names: Collection[str]) -> dict[str, pd.DataFrame]:
+        """The tables in use, or the figures of the snapshot where nothing was built yet.
+
+        Only what the catalogue still declares: what the package no longer reads is not a producer's doing.
+        """
+        tables = self._tables(names)
+        figures = f"observations/{source.id}"
+        embedded = store.Store(store.snapshot_dir(), "snapshot")
+        if figures in names and figures not in tables and embedded.has(figures):
+            tables[figures] = embedded.observations(source.id)
+        if figures in tables:
+            frame = tables[figures]
+            editions = [source.key(vintage) for vintage in source.vintage]
+            still = frame["source"].isin(editions) & frame["indicator"].isin(list(core_catalogue().indicators))
+            tables[figures] = frame[still]
+        return tables
+
+    def _tables(self, names: Collection[str]) -> dict[str, pd.DataFrame]:
+        """Tables that the new build has by now: those of the build in use, as long as nothing replaced them."""
+        reader = store.Store(self.target.path, "processed")
+        return {name: reader.table(name) for name in names if self.target.holds(name)}
+
+    def promote(self) -> None:
+        """Put the staged raw files in place of the good ones, each with its record."""
+        for raw, published in self.staged.values():
+            download.promote(raw, raw_dir=self.root / "raw", staging=self.staging, lock=self.lock, published=published)
+
+
+class _Obtained:
+    """Local files of the editions of a source: the recorded ones, or new ones in the staging folder."""
+
+    def __init__(self, work: _Refresh, probes: Mapping[str, Probe], session: requests.Session) -> None:
+        self.work, self.probes, self.session = work, probes, session
+        self.files: dict[str, download.RawFile] = {}
+        self.staged: dict[str, tuple[download.RawFile, str | None]] = {}
+
+    def __call__(self, key: str, request: download.Request) -> download.RawFile:
+        """Give the file of an edition, downloading it at most once."""
+        if key in self.files:
+            return self.files[key]
+        probe = self.probes[key]
+        local = None if probe.state in _TO_GET else download.recorded(key, self.work.root / "raw", self.work.lock)
+        if local is None and probe.state in _NO_ANSWER:
+            raise DownloadError(f"{key}: no local file, and {probe.detail}")
+        if local is None:
+            local = download.fetch(key, request, raw_dir=self.work.staging, lock=Lock(None), session=self.session)
+            local = dataclasses.replace(local, published=probe.published)
+            self.staged[key] = (local, probe.published)
+        self.files[key] = local
+        return local

@@ -1,0 +1,208 @@
+"""What a refresh did: one outcome a source, findings by severity, and the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from qpv_sante.errors import UnknownNameError, did_you_mean
+from qpv_sante.refresh.changes import Changes
+from qpv_sante.refresh.probing import Probe, State, Survey
+
+Status = Literal["unchanged", "changed", "failed"]
+NOTHING, FAILED, CHANGED = 0, 1, 10
+# from what severity on the exit code says that something failed
+FAIL_ON = ("warning", "failure", "never")
+
+
+@dataclass
+class Outcome:
+    """What happened to one source.
+
+    Attributes
+    ----------
+    source, title, producer : str
+        Of the catalogue.
+    status : {"unchanged", "changed", "failed"}
+        `changed`: built again from new or repaired files, whether or not a figure moved.
+    probes : list of Probe
+        What the producer says, by edition.
+    reasons : list of str
+        Why it was built again.
+    changes : Changes
+        What differs from the figures in use before.
+    drift : list of str
+        What moved beyond the tolerance.
+    problem : str
+        What went wrong.
+    kept : bool
+        The figures in use before stay in use.
+    rows : int
+        Rows stored.
+    """
+
+    source: str
+    title: str
+    producer: str
+    status: Status = "unchanged"
+    probes: list[Probe] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+    drift: list[str] = field(default_factory=list)
+    problem: str = ""
+    kept: bool = False
+    rows: int = 0
+
+    def fail(self, problem: str) -> None:
+        """Mark the source as failed; a second problem is added to the first."""
+        self.status = "failed"
+        self.problem = "\n".join(filter(None, [self.problem, problem]))
+
+    def withdraw(self) -> None:
+        """What was compared was not put in use in the end."""
+        if self.status == "changed":
+            self.fail("compared, but not put in use")
+
+    @property
+    def seconds(self) -> float:
+        """Time that the probes took."""
+        return sum(probe.seconds for probe in self.probes)
+
+
+@dataclass
+class RefreshReport:
+    """What a refresh did.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome
+        By source, in the order of the catalogue.
+    survey : Survey
+        What the producers said; `unknown_editions` are new publications that the catalogue does not have.
+    problem : str
+        Why nothing could be put in use in the end; empty if all went well.
+    dry_run : bool
+        Nothing was to be put in use.
+    """
+
+    started: datetime
+    dry_run: bool = False
+    store: Path | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    survey: Survey = field(default_factory=lambda: Survey({}))
+    problem: str = ""
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def of(self, status: Status) -> list[Outcome]:
+        """Outcomes with a status."""
+        return [outcome for outcome in self.outcomes if outcome.status == status]
+
+    @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """What a person should look at although nothing failed: kind and text.
+
+        Kinds are `unknown_edition`, `moved`, `accepted_drift` and `silent_page`.
+        """
+        new = [("unknown_edition", f"{words}, {url}") for url, words in self.survey.unknown_editions.items()]
+        moved = [
+            ("moved", f"{probe.key}: {probe.detail} -> {probe.url}")
+            for outcome in self.outcomes
+            for probe in outcome.probes
+            if probe.state is State.MOVED
+        ]
+        accepted = [("accepted_drift", f"{o.source}: {line}") for o in self.of("changed") for line in o.drift]
+        hosts: dict[tuple[str, str], list[str]] = {}
+        for url, why in self.survey.silent_pages.items():
+            hosts.setdefault((urlsplit(url).netloc, why), []).append(urlsplit(url).path)
+        silent = [("silent_page", f"{host}: {', '.join(paths)} ({why})") for (host, why), paths in hosts.items()]
+        return new + moved + accepted + silent
+
+    def exit_code(self, fail_on: str = "failure") -> int:
+        """Code for a schedule: 0 nothing new, 10 changed, 1 something failed (the rest is in use).
+
+        Parameters
+        ----------
+        fail_on : {"warning", "failure", "never"}
+            From what severity on the code is 1. Warnings are moved links, editions that the catalogue does not have,
+            pages that did not answer, accepted drift.
+
+        Raises
+        ------
+        UnknownNameError
+            Another level.
+        """
+        check_fail_on(fail_on)
+        failed = bool(self.problem or self.of("failed"))
+        if fail_on != "never" and (failed or (fail_on == "warning" and self.warnings)):
+            return FAILED
+        return CHANGED if self.of("changed") else NOTHING
+
+    def frame(self) -> pd.DataFrame:
+        """One row a source.
+
+        Returns
+        -------
+        DataFrame
+            `source, status, added, removed, moved, suppressed, visible, flagged, qualified, labels, outlines` (numbers
+            of rows), `rows` stored, `seconds` of probing, `problem`.
+        """
+        kinds = [name for name in vars(Changes()) if name != "examples"]
+        rows = [
+            {
+                "source": outcome.source,
+                "status": outcome.status,
+                **{name: getattr(outcome.changes, name) for name in kinds},
+                "rows": outcome.rows,
+                "seconds": outcome.seconds,
+                "problem": outcome.problem,
+            }
+            for outcome in self.outcomes
+        ]
+        return pd.DataFrame(rows, columns=["source", "status", *kinds, "rows", "seconds", "problem"])
+
+    def save(self, path: Path | str, *, lang: str = "fr") -> Path:
+        """Write the report as `.md`, `.html` or `.json`.
+
+        Parameters
+        ----------
+        path : Path or str
+            The file; its suffix decides of the form.
+        lang : {"fr", "en"}
+            Language.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        UnknownNameError
+            Another suffix or language.
+        StoreError
+            The file cannot be written.
+        """
+        from qpv_sante.refresh.telling import write
+
+        return write(self, Path(path), lang)
+
+    def _repr_html_(self) -> str:
+        from qpv_sante.refresh.telling import body
+
+        return body(self)
+
+
+def check_fail_on(level: str) -> str:
+    """The level itself, or an error that lists the levels.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    if level not in FAIL_ON:
+        raise UnknownNameError(f"Unknown level {level!r} for fail_on. {did_you_mean(level, FAIL_ON)}")
+    return level
