@@ -105,6 +105,7 @@ def fetch(
     offline: bool = False,
     progress: bool = False,
     session: requests.Session | None = None,
+    kept: str | None = None,
 ) -> RawFile:
     """Give the verified local file of a source vintage, downloading it if needed.
 
@@ -131,6 +132,8 @@ def fetch(
         Show a progress bar.
     session : requests.Session, optional
         As :func:`new_session` makes them; give one to reuse connections.
+    kept : str, optional
+        What an error says is kept, where it is not the file of `raw_dir`.
 
     Returns
     -------
@@ -152,7 +155,7 @@ def fetch(
     try:
         local = sha256_of(path) if path and path.is_file() else None
         damaged = entry is not None and local not in {None, entry.sha256}
-        transfer.kept = (
+        transfer.kept = kept or (
             f"{path}, {'damaged as it was found' if damaged else 'untouched'}" if local else "nothing, no file yet"
         )
         same_place = entry is None or request.leads_to(entry.url)

@@ -30,7 +30,8 @@ from qpv_sante import content, download, transfer
 from qpv_sante.download import Action, RawFile, Request, decide, fetch, open_member
 from qpv_sante.errors import CatalogueError, DownloadError
 from qpv_sante.lockfile import Lock, LockEntry
-from qpv_sante.transfer import find_links, local_name
+from qpv_sante.pages import parse_page
+from qpv_sante.transfer import local_name
 
 KEY = "insee_filosofi_qpv@2021"
 CSV = b"CODGEO;LIBGEO;DISP_TP6021\n" + b"".join(b"QP0590%02d;Lille %d;43,%d\n" % (i, i, i) for i in range(10, 60))
@@ -797,8 +798,8 @@ def test_local_name(url: str, kind: str, name: str) -> None:
     assert local_name(url, kind) == name
 
 
-def test_find_links_ignores_what_is_not_a_web_link() -> None:
-    assert find_links(PAGE, "https://www.insee.fr/fr/1") == [
+def test_links_ignore_what_is_not_a_web_link() -> None:
+    assert list(parse_page(PAGE, "https://www.insee.fr/fr/1").links) == [
         "https://www.insee.fr/fichier/5/data_QP_csv.zip",
         "https://www.insee.fr/fichier/5/data_QP_xlsx.zip",
     ]

@@ -40,6 +40,7 @@ __all__ = ["RefreshReport", "refresh"]
 
 log = logging.getLogger(__name__)
 STAGING = ".staging"
+KEPT = "the file and the figures in use, untouched"
 _TO_GET = {State.NEW, State.CHANGED, State.MOVED, State.UNKNOWN}
 _NO_ANSWER = {State.MISSING, State.UNREACHABLE}
 
@@ -281,7 +282,9 @@ class _Obtained:
         if local is None and probe.state in _NO_ANSWER:
             raise DownloadError(f"{key}: no local file, and {probe.detail}")
         if local is None:
-            local = download.fetch(key, request, raw_dir=self.work.staging, lock=Lock(None), session=self.session)
+            local = download.fetch(
+                key, request, raw_dir=self.work.staging, lock=Lock(None), session=self.session, kept=KEPT
+            )
             local = dataclasses.replace(local, published=probe.published)
             self.staged[key] = (local, probe.published)
         self.files[key] = local

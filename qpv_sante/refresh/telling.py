@@ -227,9 +227,7 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     names = _Names(lang)
     moves = _moves(report, names, lang)
     totals = {kind: sum(getattr(outcome.changes, kind) for outcome in report.outcomes) for kind in KINDS}
-    counts = [
-        f"{style.format_number(number, 0, lang=lang)} {KINDS[kind][lang]}" for kind, number in totals.items() if number
-    ]
+    counts = _listed(totals, lang)
     quiet = say("same") if changed else say("nothing")
     tables = {
         "moves": {"title": say("moves"), "header": HEADERS["moves"][lang], "rows": moves},
@@ -321,9 +319,15 @@ class _Names:
 
 
 def _counted(outcome: Outcome, lang: style.Lang) -> str:
-    counts = outcome.changes.counts()
-    told = [f"{style.format_number(number, 0, lang=lang)} {KINDS[kind][lang]}" for kind, number in counts.items()]
-    return ", ".join(told) or WORDS["same"][lang]
+    return ", ".join(_listed(outcome.changes.counts(), lang)) or WORDS["same"][lang]
+
+
+def _listed(counts: dict[str, int], lang: style.Lang) -> list[str]:
+    told = {KINDS[kind][lang]: style.format_number(number, 0, lang=lang) for kind, number in counts.items() if number}
+    return [
+        style.typography(f"{words} : {number}" if lang == "fr" else f"{words}: {number}")
+        for words, number in told.items()
+    ]
 
 
 def _moves(report: RefreshReport, names: _Names, lang: style.Lang) -> list[tuple[str, ...]]:
