@@ -142,6 +142,22 @@ def rollback() -> None:
 
 
 @app.command()
+def verify(lang: Language = "fr") -> None:
+    """Recalcule les empreintes des fichiers bruts, des données construites et de l'instantané.
+
+    Code de sortie : 0 tout est sain, 1 quelque chose est à réparer.
+    """
+    from qpv_sante import verify as check
+
+    found = check(lang=lang, progress=True)
+    problems = found.problems()
+    typer.echo(f"{len(found.frame())} fichiers vérifiés, {len(problems)} à réparer.")
+    if len(problems):
+        _print(problems[["place", "name", "status", "advice"]])
+    raise typer.Exit(0 if found.sound else 1)
+
+
+@app.command()
 def compare(
     indicator: Indicator,
     geo_vintage: Zoning,

@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from qpv_sante import aggregation, loading, style
+from qpv_sante import aggregation, loading, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import (
     ComparabilityError,
@@ -36,6 +36,7 @@ COMPARISON_COLUMNS = (
 ALL_FRANCE = Territory("country", "F", "France")
 
 
+@store.one_build()
 def compare(
     indicator: str,
     *,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import listing, loading, style
+from qpv_sante import listing, loading, store, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError
 from qpv_sante.health import NOTES, compare_health
@@ -152,6 +152,7 @@ class Context:
         return "".join(pieces)
 
 
+@store.one_build()
 def context(qpv: str, *, lang: str = "fr") -> Context:
     """What is measured in a QPV, and the health figures of the territories that hold it.
 

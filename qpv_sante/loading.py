@@ -37,6 +37,7 @@ def _gazetteer(path: str, origin: store.Store) -> Gazetteer:
     return Gazetteer(communes=origin.codes("current_communes"), **tables)
 
 
+@store.one_build()
 def load_observations(
     indicator: str,
     *,
@@ -213,6 +214,7 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
     return inside
 
 
+@store.one_build()
 def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territory | None = None) -> gpd.GeoDataFrame:
     """Outlines of a level, with the territories that contain them.
 

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from qpv_sante import comparison, intervals, loading, style
+from qpv_sante import comparison, intervals, loading, store, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.territories import Territory
@@ -38,6 +38,7 @@ WARNINGS = {
 }
 
 
+@store.one_build()
 def rank(
     indicator: str,
     *,

@@ -16,14 +16,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache, reduce, wraps
+from functools import lru_cache, reduce
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -33,8 +33,6 @@ from qpv_sante.errors import StoreError
 log = logging.getLogger(__name__)
 FORMAT = 1
 _READ_HINT = "Run `qpv-sante refresh`, which repairs it, or use the embedded snapshot by removing this folder."
-P = ParamSpec("P")
-R = TypeVar("R")
 _opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
 
 
@@ -234,23 +232,20 @@ def build_in_use(folder: Path) -> Store | None:
     return Store(folder / "builds" / name, "processed")
 
 
-def one_build(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate what reads several tables: all of them come from the build in use when it began.
+@contextmanager
+def one_build() -> Iterator[None]:
+    """Read every table of the block from the build in use when the first was opened.
 
     A refresh may put another build in use in between; the earlier one is kept on disk.
     """
-
-    @wraps(function)
-    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
-        if _opened.get() is not None:
-            return function(*args, **kwargs)
-        token = _opened.set({})
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _opened.reset(token)
-
-    return reading
+    if _opened.get() is not None:
+        yield
+        return
+    token = _opened.set({})
+    try:
+        yield
+    finally:
+        _opened.reset(token)
 
 
 def open_stores(root: Path | None = None) -> list[Store]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from qpv_sante import loading, observations, style
+from qpv_sante import loading, observations, store, style
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.estimation import composition, synthetic, words
 from qpv_sante.estimation.composition import Quarters
@@ -65,6 +65,7 @@ class _Single:
     area_draws: np.ndarray | None
 
 
+@store.one_build()
 def estimate(
     indicator: str,
     *,
@@ -281,7 +282,7 @@ def _check_applicable(names: tuple[str, ...], survey: Survey, asked: str | None)
     said = f"{survey.indicator}: benchmark={asked!r} cannot be applied to {listed}: no open source gives the areas' "
     if len(without) == len(sets):
         raise UnavailableLevelError(said + "composition by these predictors. Pass benchmark=None.")
-    warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=3)
+    warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=4)
 
 
 def _warn_of_values(indicator: str, result: pd.DataFrame, outside: pd.Series, factors: list[dict[str, object]]) -> None:
@@ -290,14 +291,14 @@ def _warn_of_values(indicator: str, result: pd.DataFrame, outside: pd.Series, fa
     if known.any():
         n = result.loc[known, "geo_code"].nunique()
         text = f"{indicator}: {n} QPV lie outside the check, which covers metropolitan France only."
-        warnings.warn(f"{text} Their estimates are not validated.", UserWarning, stacklevel=3)
+        warnings.warn(f"{text} Their estimates are not validated.", UserWarning, stacklevel=4)
     low, high = FACTOR_BOUNDS
     far = [f"{one['area']} ({one['predictors']}: {one['factor']:.2f})" for one in factors if one["far"]]
     if far:
         text = (
             f"{indicator}: benchmark factor outside {low} to {high}, the assumptions do not hold in: {', '.join(far)}."
         )
-        warnings.warn(text, UserWarning, stacklevel=3)
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _doubts(
@@ -351,7 +352,7 @@ def _check_validated(indicator: str, checks: pd.DataFrame, allowed: bool) -> Non
         for name, row in zip(failing.index, failing.itertuples(), strict=True)
     )
     if allowed and len(failing):
-        warnings.warn(f"{indicator}: estimates without a passed check. {said}", UserWarning, stacklevel=3)
+        warnings.warn(f"{indicator}: estimates without a passed check. {said}", UserWarning, stacklevel=4)
     elif len(failing) == len(checks):
         raise UnvalidatedEstimateError(
             f"{indicator}: no predictor set passes its check. {said}. allow_unvalidated=True gives the estimates, "

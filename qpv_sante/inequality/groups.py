@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading, style
+from qpv_sante import aggregation, comparison, loading, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
@@ -35,6 +35,7 @@ NOTES = {
 }
 
 
+@store.one_build()
 def summarize_inequality(
     indicator: str,
     groups: str | pd.Series = "poverty_quintile",

@@ -96,10 +96,13 @@ STATES = {
     "missing": {"fr": "introuvable", "en": "missing"},
     "unreachable": {"fr": "sans réponse", "en": "no answer"},
 }
-STATUS = {
-    "unchanged": {"fr": "inchangée", "en": "unchanged"},
-    "changed": {"fr": "mise à jour", "en": "updated"},
-    "failed": {"fr": "en échec", "en": "failed"},
+REASONS = {  # as they begin in `Outcome.reasons`
+    "file ": "fichier ",
+    "not built yet": "jamais construite",
+    "damaged in the store": "endommagée dans la base",
+    "editions of the catalogue": "éditions du catalogue",
+    "built by version": "construite par la version",
+    "files newer than the store": "fichiers plus récents que la base",
 }
 HEADERS: dict[str, dict[str, tuple[str, ...]]] = {
     "moves": {
@@ -235,7 +238,12 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
             "title": say("changed"),
             "header": HEADERS["changed"][lang],
             "rows": [
-                (o.source, _counted(o, lang), "; ".join(o.reasons), style.format_number(o.rows, 0, lang=lang))
+                (
+                    o.source,
+                    _counted(o, lang),
+                    "; ".join(_reason(reason, lang) for reason in o.reasons),
+                    style.format_number(o.rows, 0, lang=lang),
+                )
                 for o in report.outcomes
                 if o.changes or o.status == "changed"
             ],
@@ -276,6 +284,14 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     }
 
 
+def _reason(reason: str, lang: style.Lang) -> str:
+    if lang == "fr":
+        for english, french in REASONS.items():
+            if reason.startswith(english):
+                return style.typography(french + reason.removeprefix(english).replace(": ", " : "))
+    return reason
+
+
 def _grouped(failed: list[Outcome]) -> dict[tuple[str, bool], list[str]]:
     """Sources by what went wrong: one producer that does not answer is told once."""
     groups: dict[tuple[str, bool], list[str]] = {}
@@ -313,9 +329,14 @@ class _Names:
             return FLAG_LABELS[str(flag)][self.lang] if flag in FLAG_LABELS else "–"
         if isinstance(value, str):
             return value
+        return self.number(indicator, float(str(value)))
+
+    def number(self, indicator: str, value: float, *, sign: bool = False) -> str:
+        """A number with the indicator's digits and unit."""
         known = self.indicators.get(indicator)
         symbol = style.unit_symbol(known.unit[self.lang]) if known else ""
-        return style.format_number(float(str(value)), known.decimals if known else 1, lang=self.lang, symbol=symbol)
+        decimals = known.decimals if known else 1
+        return style.format_number(value, decimals, lang=self.lang, symbol=symbol, sign=sign)
 
 
 def _counted(outcome: Outcome, lang: style.Lang) -> str:
@@ -345,7 +366,7 @@ def _moves(report: RefreshReport, names: _Names, lang: style.Lang) -> list[tuple
             str(row.year),
             names.value(row.indicator, row.before),
             names.value(row.indicator, row.after),
-            style.format_number(row.after - row.before, 1, lang=lang, sign=True),
+            names.number(row.indicator, row.after - row.before, sign=True),
         )
         for row in shown.itertuples()
     ]
