@@ -20,11 +20,14 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante.content import sha256_of
-from qpv_sante.errors import StoreError, UnknownNameError
+from qpv_sante.errors import QpvSanteError, StoreError, UnknownNameError
 from qpv_sante.store import FORMAT, Store, build_in_use, processed_dir
 
 log = logging.getLogger(__name__)
 _STAMP = "%Y%m%dT%H%M%S%fZ"
+_WRITE_HINT = (
+    "Free some space or correct the rights of the folder, or set QPV_SANTE_DATA to another one, and run it again."
+)
 
 
 class Build:
@@ -34,6 +37,8 @@ class Build:
     ----------
     lost : set of str
         Sources of the previous build of which a table is damaged or absent: they are to be built again.
+    recovered : bool
+        The previous build was not the one declared in use, which is lost: it is to be put in use again.
     """
 
     def __init__(self, path: Path, previous: Store | None) -> None:
@@ -42,6 +47,7 @@ class Build:
         self.failures: dict[str, str] = {}
         self.written: set[str] = set()
         self.lost: set[str] = set()
+        self.recovered = False
         self.previous = previous
         self._records: dict[str, Any] = {}
         self._abandoned = False
@@ -97,6 +103,8 @@ class Build:
                 aside.replace(aside.with_suffix(".parquet"))
                 self._records[f"{name}.parquet"] = record
                 self.written.add(name)
+        except OSError as error:
+            raise StoreError(f"{', '.join(tables)} could not be written: {error}. {_WRITE_HINT}") from error
         finally:
             for aside in written.values():
                 aside.unlink(missing_ok=True)
@@ -194,41 +202,56 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
     if keep < 1:
         raise UnknownNameError(f"keep is {keep}: at least 1 earlier build is kept, a reader may have it open.")
     with exclusive(root) as folder:
-        try:
-            previous = build_in_use(folder)
-            if previous:
-                previous.declared()
-        except StoreError as error:
-            log.warning("The previous build is not whole and is not reused: %s", error)
-            previous = None
-        build = None
+        aside = None
         try:
             (folder / "builds").mkdir(exist_ok=True)
             for stray in (folder / "builds").glob("*.partial"):
                 shutil.rmtree(stray)
+            previous, recovered = _last_readable(folder)
             stamp = _next_stamp(folder)
-            build = Build(folder / "builds" / f"{stamp}.partial", previous)
+            final, aside = folder / "builds" / stamp, folder / "builds" / f"{stamp}.partial"
+            build = Build(aside, previous)
+            build.recovered = recovered
             yield build
             if build.abandoned:
                 return
             build.write_manifest()
-            final = build.path.with_name(stamp)
-            build.path.rename(final)
-            _point_to(folder, stamp)
+            aside.rename(final)
+            try:
+                _point_to(folder, stamp)
+            except OSError:
+                shutil.rmtree(final, ignore_errors=True)
+                raise
         except OSError as error:
-            if isinstance(error, StoreError):
+            if isinstance(error, QpvSanteError):  # says more than we can
                 raise
             raise StoreError(
-                f"The build in {folder} was abandoned; the previous one is kept: {error}. Free some space or correct "
-                "the rights of the folder, or set QPV_SANTE_DATA to another one, and run it again."
+                f"The build in {folder} was abandoned; the previous one is kept: {error}. {_WRITE_HINT}"
             ) from error
         finally:
-            if build:
-                shutil.rmtree(build.path, ignore_errors=True)
+            if aside:
+                shutil.rmtree(aside, ignore_errors=True)
         kept = {stamp, *_chain(folder, stamp)[:keep]}
         for old in _builds(folder):
             if old.name not in kept:
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _last_readable(folder: Path) -> tuple[Store | None, bool]:
+    """The build in use, or the last that can be read if it or the pointer to it is lost; whether it is the latter."""
+    try:
+        current = build_in_use(folder)
+        if current and current.declared():
+            return current, False
+    except StoreError as error:
+        log.warning("The previous build is not whole and is not reused: %s", error)
+    for path in reversed(_builds(folder)):
+        with suppress(StoreError):
+            earlier = Store(path, "processed")
+            earlier.declared()
+            log.warning("No build is in use: going on from %s", path.name)
+            return earlier, True
+    return None, False
 
 
 def rollback(root: Path | None = None) -> tuple[Store, Store]:
@@ -332,8 +355,13 @@ def _point_to(folder: Path, name: str) -> None:
 def _write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole, or not at all."""
     aside = path.with_name(f"{path.name}.new")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise

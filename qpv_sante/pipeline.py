@@ -237,7 +237,7 @@ def assemble(target: builds.Build) -> None:
     if absent:
         log.warning("The tables of territories were not made again: %s not built yet.", ", ".join(absent))
         return
-    if target.holds(f"codes/{GEOGRAPHY}") and not target.written.intersection(needed):
+    if GEOGRAPHY in target.sources and not target.written.intersection(needed):
         return  # made of files that this build did not touch
     codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}

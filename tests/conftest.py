@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,26 +35,50 @@ def place_of(url: str) -> str:
 class Producers:
     """Answers to every address of the catalogue, in the way of a mirror: `MIRROR/HOST/PATH`.
 
-    A file is named by its edition (`insee_cog@2024`); what a test changes lasts for that test.
+    A file is named by its edition (`insee_cog@2024`); what a test changes lasts for that test. Where `tagged`, files
+    come with an `ETag` that follows from their content; `headers` adds what a test wants an address to say.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.asked: list[tuple[str, str]] = []  # method and place
         self.answers: dict[str, Answer] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        self.tagged = False
+        self.request: Request | None = None  # the one being answered, for answers that are functions
         self.reset()
 
     def reset(self) -> None:
         """Every address gives its good file again."""
         self.calls.clear()
+        self.asked.clear()
+        self.headers.clear()
+        self.tagged = False
         self.answers = {self.address(key): content for key, content in miniature.contents().items()}
-        links: dict[str, list[str]] = {}
-        for key in miniature.EDITIONS:
-            source, vintage = _edition(key)
-            if vintage.link_pattern:
-                page = vintage.landing_page or source.landing_page
-                links.setdefault(place_of(page), []).append(self.address(key))
-        for page, files in links.items():
-            self.answers[page] = _landing_page(files)
+        for page in {self.page(key) for key in miniature.EDITIONS}:
+            self.answers[page] = _landing_page(self._links(page))
+
+    def _links(self, page: str) -> list[str]:
+        """Files that a landing page links to."""
+        return [
+            self.address(key) for key in miniature.EDITIONS if self.page(key) == page and _edition(key)[1].link_pattern
+        ]
+
+    def downloads(self) -> list[str]:
+        """Places of the files that were asked for whole, in order; landing pages and headers do not count."""
+        pages = {self.page(key) for key in miniature.EDITIONS}
+        return [place for method, place in self.asked if method == "GET" and place not in pages]
+
+    def page_says(
+        self, key: str, *, title: str = "Données", published: str | None = None, links: Mapping[str, str] | None = None
+    ) -> None:
+        """Give the landing page of an edition a title, a date, and links (address to words) besides its files."""
+        page = self.page(key)
+        self.answers[page] = _landing_page(self._links(page), title=title, published=published, links=links or {})
+
+    def metadata(self, url: str, **default: object) -> None:
+        """Answer for a dataset of an Opendatasoft platform what its interface says of it."""
+        self.answers[place_of(url)] = json.dumps({"metas": {"default": default}}).encode()
 
     def address(self, key: str) -> str:
         """HOST/PATH of an edition's file."""
@@ -65,7 +91,7 @@ class Producers:
     def page(self, key: str) -> str:
         """HOST/PATH of an edition's landing page."""
         source, vintage = _edition(key)
-        return place_of(vintage.landing_page or source.landing_page)
+        return place_of(vintage.landing_page or source.landing_page).strip("/")
 
     def replace(self, key: str, answer: Answer) -> None:
         """Answer something else: bytes, a status, or a function that makes a response."""
@@ -99,14 +125,22 @@ class Producers:
 
     def __call__(self, request: Request) -> Response:
         """Answer a request, and remember it."""
-        self.calls.append(request.path.strip("/"))
-        answer = self.answers.get(request.path.strip("/"), 404)
+        place, self.request = request.path.strip("/"), request
+        self.calls.append(place)
+        self.asked.append((request.method, place))
+        answer = self.answers.get(place, 404)
         if isinstance(answer, int):
-            return Response("no such page", status=answer, content_type="text/plain")
-        if isinstance(answer, bytes):
+            response = Response("no such page", status=answer, content_type="text/plain")
+        elif isinstance(answer, bytes):
             kind = "text/html; charset=utf-8" if answer.startswith(b"<!DOCTYPE") else "application/octet-stream"
-            return Response(answer, content_type=kind)
-        return answer()
+            response = Response(answer, content_type=kind)
+            if self.tagged and not answer.startswith(b"<!DOCTYPE"):
+                response.headers["ETag"] = f'"{hashlib.sha256(answer).hexdigest()[:16]}"'
+        else:
+            response = answer()
+        for name, text in self.headers.get(place, {}).items():
+            response.headers[name] = text
+        return response
 
 
 def _edition(key: str):  # type: ignore[no-untyped-def]
@@ -115,12 +149,17 @@ def _edition(key: str):  # type: ignore[no-untyped-def]
     return source, source.get_vintage(edition)
 
 
-def _landing_page(files: list[str]) -> bytes:
-    links = "".join(f'<li><a href="{html.escape("/" + file.partition("/")[2])}">csv</a></li>' for file in files)
+def _landing_page(
+    files: list[str], *, title: str = "Données", published: str | None = None, links: Mapping[str, str] | None = None
+) -> bytes:
+    words = {"/" + file.partition("/")[2]: "csv" for file in files} | dict(links or {})
+    listed = "".join(f'<li><a href="{html.escape(url)}">{html.escape(word)}</a></li>' for url, word in words.items())
     notice = '<a href="/fr/statistiques/fichier/1/a-lire.pdf">Notice</a><a href="/fr/accueil">Accueil</a>'
+    date = f"<p>Paru le : {published}</p>" if published else ""
     return (
-        f"<!DOCTYPE html><html><head><title>Données</title></head><body>{notice}<ul>{links}</ul></body></html>".encode()
-    )
+        f"<!DOCTYPE html><html><head><title>{html.escape(title)}</title></head>"
+        f"<body>{date}{notice}<ul>{listed}</ul></body></html>"
+    ).encode()
 
 
 def _edited(content: bytes, changes: tuple[tuple[str, str], ...]) -> bytes:

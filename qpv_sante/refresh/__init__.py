@@ -105,7 +105,7 @@ def refresh(
             try:
                 report.survey = survey(chosen, work.lock)
                 work.run(chosen, report, progress)
-                if dry_run or not work.rebuilt:
+                if dry_run or not (work.rebuilt or target.recovered):
                     target.abandon()
                 if not dry_run:
                     work.promote()
@@ -153,28 +153,36 @@ class _Refresh:
                 try:
                     self._source(source, outcome, session)
                 except pipeline.SOURCE_FAULTS as error:
-                    outcome.fail(pipeline.told(error))
+                    outcome.fail(_advised(error, source))
                     log.error("%s: %s", source.id, error)
                 outcome.kept = source.id in self.target.sources
         if self.target.written or pipeline.GEOGRAPHY in self.target.lost:
             outcome = Outcome(pipeline.GEOGRAPHY, "Tables d'appartenance", "Insee, ANCT")
             names = self.target.sources.get(pipeline.GEOGRAPHY, {}).get("tables", [])
-            before = self._tables(names)
+            before, made = self._tables(names), {}
             try:
                 pipeline.assemble(self.target)
-                after = self._tables(self.target.sources.get(pipeline.GEOGRAPHY, {}).get("tables", []))
+                made = self.target.sources.get(pipeline.GEOGRAPHY, {})
+                after = self._tables(made.get("tables", []))
                 outcome.changes = compare_tables(before, after)
             except pipeline.SOURCE_FAULTS as error:
                 outcome.fail(pipeline.told(error))
                 log.error("%s: %s", pipeline.GEOGRAPHY, error)
-            if outcome.changes or outcome.problem:
+            if made and pipeline.GEOGRAPHY in self.target.lost:
+                outcome.reasons, self.rebuilt = ["damaged in the store"], True
+            if outcome.changes or outcome.reasons or outcome.problem:
                 outcome.status = outcome.status if outcome.problem else "changed"
                 outcome.kept = pipeline.GEOGRAPHY in self.target.sources
                 report.outcomes.append(outcome)
 
     def _source(self, source: Source, outcome: Outcome, session: requests.Session) -> None:
         silent = [probe for probe in outcome.probes if probe.state in _NO_ANSWER]
-        to_get = {probe.key: probe for probe in outcome.probes if probe.state in _TO_GET}
+        # a file that is lost or damaged here is to be got although the producer's is the same
+        to_get = {
+            probe.key
+            for probe in outcome.probes
+            if probe.state in _TO_GET or (probe not in silent and self._without_file(probe.key))
+        }
         if silent:
             outcome.fail("\n".join(f"{probe.key}: {probe.detail}" for probe in silent))
         obtained = _Obtained(self, {probe.key: probe for probe in outcome.probes}, session)
@@ -221,8 +229,8 @@ class _Refresh:
         if list(record["editions"]) != [vintage.id for vintage in source.vintage]:
             reasons.append("editions of the catalogue")
         previous = self.target.previous
-        if previous and previous.declared()["package"] != __version__:
-            reasons.append(f"built by version {previous.declared()['package']}")
+        if previous and (version := previous.declared().get("package")) != __version__:
+            reasons.append(f"built by version {version or 'unknown'}")
         behind = [
             vintage.id
             for vintage in source.vintage
@@ -263,6 +271,17 @@ class _Refresh:
         """Put the staged raw files in place of the good ones, each with its record."""
         for raw, published in self.staged.values():
             download.promote(raw, raw_dir=self.root / "raw", staging=self.staging, lock=self.lock, published=published)
+
+
+def _advised(error: BaseException, source: Source) -> str:
+    """An error in words, with what to do about it: what the readers say of a file does not know of refreshing."""
+    told = pipeline.told(error)
+    if "try: " in told or isinstance(error, StoreError):
+        return told
+    return (
+        f"{told}\n  kept: {KEPT}\n  try: look at {source.landing_page}; if the producer changed the form of its files "
+        "on purpose, the catalogue has to describe the new one"
+    )
 
 
 class _Obtained:

@@ -120,7 +120,7 @@ def _compare_observations(old: pd.DataFrame, new: pd.DataFrame, changes: Changes
     if old.empty and new.empty:
         return
     columns = [*KEY, *_NUMBERS, "flag"]
-    old, new = (frame.astype(dict.fromkeys(KEY, "string")) for frame in (old, new))
+    old, new = (frame.astype(dict.fromkeys((*KEY, "flag"), "string")) for frame in (old, new))
     both = old[columns].merge(new[columns], on=list(KEY), how="outer", suffixes=("_before", "_after"), indicator=True)
     added, removed = both[both["_merge"] == "right_only"], both[both["_merge"] == "left_only"]
     changes.note("added", len(added), _examples(added))
@@ -145,6 +145,8 @@ def _compare_observations(old: pd.DataFrame, new: pd.DataFrame, changes: Changes
 
 
 def _examples(rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        return rows
     shown = rows.head(LISTED)
     keys = ["indicator", "source", "geo_level", "geo_code", "geo_vintage", "sex", "age", "category", "year"]
     return pd.DataFrame(

@@ -191,9 +191,11 @@ class _Asking:
         try:
             headers = self._headers(transfer, page)
         except Gone as error:
-            return told(State.MISSING, _brief(error))
+            page_url = vintage.landing_page or source.landing_page
+            return told(State.MISSING, f"{_brief(error)}. If {page_url} has it, correct its address in the catalogue.")
         except (OSError, ValueError) as error:  # a DownloadError is an OSError
-            return told(State.UNREACHABLE, _brief(error))
+            said = _brief(error)
+            return told(State.UNREACHABLE, said if said in self.closed.values() else f"{said}. Try again later.")
         if entry is None:
             return told(State.NEW)
         if transfer.address != entry.url:

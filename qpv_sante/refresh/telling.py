@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,8 @@ def _render(template: str, report: RefreshReport, lang: style.Lang) -> str:
 
 def _markdown_cell(text: object) -> str:
     """A text that stays in its cell, and is not read as markup."""
-    plain = " ".join(str(text).split()).replace("<", "&lt;").replace(">", "&gt;")
+    # no-break spaces are typography, and stay
+    plain = re.sub(r"[^\S\u00a0\u202f]+", " ", str(text)).strip().replace("<", "&lt;").replace(">", "&gt;")
     return plain.translate({ord(sign): f"\\{sign}" for sign in "|[]*`"})
 
 

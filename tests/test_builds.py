@@ -1,0 +1,362 @@
+"""Builds one after the other: what they come from, what is kept of them, and the way back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from qpv_sante import builds, store
+from qpv_sante.errors import DownloadError, StoreError, UnknownNameError
+
+
+def make(root: Path, **tables: int) -> str:
+    """Put a build in use, with code tables of one number each; its name."""
+    with builds.new_build(root) as target:
+        for name, number in tables.items():
+            target.put(f"codes/{name}", pd.DataFrame({"code": [str(number)]}))
+            target.sources[name] = {"tables": [f"codes/{name}"], "editions": {}}
+    current = store.current_store(root)
+    assert current is not None
+    return current.path.name
+
+
+def number(root: Path, name: str = "a") -> int:
+    current = store.current_store(root)
+    assert current is not None
+    return int(current.codes(name)["code"].iloc[0])
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "processed" / "builds").iterdir())
+
+
+def break_table(root: Path, build: str, name: str = "a") -> None:
+    """Damage a table of one build only: others may share its bytes."""
+    path = root / "processed" / "builds" / build / "codes" / f"{name}.parquet"
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(bytes(len(content)))
+
+
+# --- chain, pruning ----------------------------------------------------------------------------------------------
+
+
+def test_each_build_says_what_it_comes_from(tmp_path: Path) -> None:
+    first = make(tmp_path, a=1, b=1)
+    second = make(tmp_path, a=2)
+    folder = tmp_path / "processed" / "builds"
+    said = [json.loads((folder / name / "manifest.json").read_text())["previous"] for name in (first, second)]
+    assert said == [None, first]
+    assert number(tmp_path, "b") == 1  # taken over
+    assert (folder / first / "codes" / "b.parquet").samefile(folder / second / "codes" / "b.parquet")
+    assert not (folder / first / "codes" / "a.parquet").samefile(folder / second / "codes" / "a.parquet")
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_earlier_builds_kept(tmp_path: Path, keep: int) -> None:
+    made = [make(tmp_path, a=index) for index in range(3)]
+    with builds.new_build(tmp_path, keep=keep) as target:
+        target.put("codes/a", pd.DataFrame({"code": ["9"]}))
+    assert names(tmp_path)[:-1] == made[-keep:]
+    assert number(tmp_path) == 9
+
+
+def test_at_least_one_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="keep is 0: at least 1"), builds.new_build(tmp_path, keep=0):
+        pass
+    assert not (tmp_path / "processed").exists()
+
+
+def test_abandoned_build_leaves_nothing(tmp_path: Path) -> None:
+    first = make(tmp_path, a=1)
+    with builds.new_build(tmp_path) as target:
+        target.put("codes/a", pd.DataFrame({"code": ["2"]}))
+        target.abandon()
+        assert target.abandoned
+    assert names(tmp_path) == [first]
+    assert number(tmp_path) == 1
+
+
+def test_error_leaves_the_previous_build(tmp_path: Path) -> None:
+    first = make(tmp_path, a=1)
+    with pytest.raises(ZeroDivisionError), builds.new_build(tmp_path) as target:
+        target.put("codes/a", pd.DataFrame({"code": ["2"]}))
+        raise ZeroDivisionError
+    assert names(tmp_path) == [first]
+    assert number(tmp_path) == 1
+
+
+def test_error_that_says_more_is_not_covered(tmp_path: Path) -> None:
+    make(tmp_path, a=1)
+    with pytest.raises(DownloadError, match=r"^the lock is damaged$"), builds.new_build(tmp_path):
+        raise DownloadError("the lock is damaged")
+    told = r"abandoned; the previous one is kept: boom\. Free some space"
+    with pytest.raises(StoreError, match=told), builds.new_build(tmp_path):
+        raise OSError("boom")
+    assert number(tmp_path) == 1
+
+
+def test_tables_that_go_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two cannot be written: the first keeps its bytes too."""
+    make(tmp_path, a=1, b=1)
+    genuine, frame = pd.DataFrame.to_parquet, pd.DataFrame({"code": ["2"]})
+
+    def to_parquet(self: pd.DataFrame, path: Path, **options: Any) -> None:
+        genuine(self, path, **options)
+        if path.name == "b.new":
+            raise OSError(28, "No space left on device")
+
+    with builds.new_build(tmp_path) as target:
+        with monkeypatch.context() as patch:
+            patch.setattr(pd.DataFrame, "to_parquet", to_parquet)
+            with pytest.raises(StoreError, match=r"codes/a, codes/b could not be written.*QPV_SANTE_DATA"):
+                target.put_all({"codes/a": frame, "codes/b": frame})
+        target.put("codes/c", frame)
+    assert (number(tmp_path, "a"), number(tmp_path, "b"), number(tmp_path, "c")) == (1, 1, 2)
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    make(tmp_path, a=1, b=1)
+    monkeypatch.setattr(os, "link", refuse)
+    make(tmp_path, a=2)
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (2, 1)
+
+
+def test_links_that_fail_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make(tmp_path, a=1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builds, "_link", refuse)
+        with pytest.raises(StoreError, match="No space left"), builds.new_build(tmp_path):
+            pass
+    assert names(tmp_path) == [first]
+
+
+# --- clock -------------------------------------------------------------------------------------------------------
+
+
+def test_clock_that_went_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make(tmp_path, a=1)
+
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime(1999, 12, 31, tzinfo=UTC)
+
+    monkeypatch.setattr(builds, "datetime", Past)
+    later = [make(tmp_path, a=index) for index in (2, 3, 4)]
+    assert [first, *later] == sorted({first, *later})
+    assert number(tmp_path) == 4
+    assert names(tmp_path) == later  # the oldest is the one that went
+    assert builds.rollback(tmp_path)[1].path.name == later[1]
+
+
+def test_clock_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime(2026, 11, 24, tzinfo=UTC)
+
+    monkeypatch.setattr(builds, "datetime", Still)
+    made = [make(tmp_path, a=index) for index in (1, 2, 3)]
+    assert made == ["20261124T000000000000Z", "20261124T000000000001Z", "20261124T000000000002Z"]
+    assert number(tmp_path) == 3
+
+
+# --- the way back ------------------------------------------------------------------------------------------------
+
+
+def test_rollback_once_and_twice(tmp_path: Path) -> None:
+    made = [make(tmp_path, a=index) for index in (1, 2, 3)]
+    left, now = builds.rollback(tmp_path)
+    assert (left.path.name, now.path.name) == (made[2], made[1])
+    assert number(tmp_path) == 2
+    builds.rollback(tmp_path)
+    assert number(tmp_path) == 1
+    with pytest.raises(StoreError, match=f"no sound build before {made[0]}.*Run `qpv-sante refresh`"):
+        builds.rollback(tmp_path)
+    assert number(tmp_path) == 1
+    assert names(tmp_path) == made
+
+
+def test_build_after_a_rollback_comes_from_the_build_in_use(tmp_path: Path) -> None:
+    """And the way back leads past the build that was left."""
+    made = [make(tmp_path, a=1, b=1), make(tmp_path, b=2), make(tmp_path, b=3)]
+    builds.rollback(tmp_path)
+    new = make(tmp_path, a=4)
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (4, 2)
+    assert names(tmp_path) == [made[0], made[1], new]  # the one that was left is on no way back
+    builds.rollback(tmp_path)
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (1, 2)
+
+
+def test_rollback_passes_over_a_damaged_build(tmp_path: Path) -> None:
+    made = [make(tmp_path, a=index) for index in (1, 2, 3)]
+    break_table(tmp_path, made[1])
+    _, now = builds.rollback(tmp_path)
+    assert now.path.name == made[0]
+    assert number(tmp_path) == 1
+
+
+@pytest.mark.parametrize("damage", ["manifest", "folder"])
+def test_rollback_passes_over_a_build_without_manifest(tmp_path: Path, damage: str) -> None:
+    """Its manifest does not say what it comes from: the order of the names does."""
+    made = [make(tmp_path, a=index) for index in (1, 2, 3)]
+    folder = tmp_path / "processed" / "builds" / made[1]
+    (folder / "manifest.json").unlink() if damage == "manifest" else shutil.rmtree(folder)
+    if damage == "folder":
+        with pytest.raises(StoreError, match="no sound build before"):
+            builds.rollback(tmp_path)
+        assert number(tmp_path) == 3
+        return
+    assert builds.rollback(tmp_path)[1].path.name == made[0]
+
+
+def test_rollback_to_damaged_builds_only(tmp_path: Path) -> None:
+    made = [make(tmp_path, a=index) for index in (1, 2, 3)]
+    for name in made[:2]:
+        break_table(tmp_path, name)
+    with pytest.raises(StoreError) as caught:
+        builds.rollback(tmp_path)
+    assert f"Damaged: {made[1]} (codes/a); {made[0]} (codes/a)." in str(caught.value)
+    assert number(tmp_path) == 3
+
+
+def test_rollback_from_a_damaged_build(tmp_path: Path) -> None:
+    """What one goes back for."""
+    make(tmp_path, a=1)
+    second = make(tmp_path, a=2)
+    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    builds.rollback(tmp_path)
+    assert number(tmp_path) == 1
+
+
+def test_rollback_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Nothing was built"):
+        builds.rollback(tmp_path)
+
+
+def test_rollback_while_a_build_runs(tmp_path: Path) -> None:
+    make(tmp_path, a=1)
+    make(tmp_path, a=2)
+    with builds.new_build(tmp_path) as target:
+        target.abandon()
+        with pytest.raises(StoreError, match="Another build or refresh is running"):
+            builds.rollback(tmp_path)
+    assert number(tmp_path) == 2
+
+
+# --- what a lost pointer leaves ----------------------------------------------------------------------------------
+
+
+def test_pointer_lost_before_a_build(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = make(tmp_path, a=1, b=1)
+    (tmp_path / "processed" / "CURRENT").unlink()
+    with caplog.at_level(logging.WARNING):
+        second = make(tmp_path, a=2)
+    assert f"No build is in use: going on from {first}" in caplog.text
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (2, 1)
+    assert names(tmp_path) == [first, second]
+
+
+def test_build_in_use_unreadable_before_a_build(tmp_path: Path) -> None:
+    make(tmp_path, a=1, b=1)
+    second = make(tmp_path, a=2)
+    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    with builds.new_build(tmp_path) as target:
+        assert target.recovered
+        assert set(target.sources) == {"a", "b"}
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (1, 1)
+
+
+def test_damaged_table_is_lost_with_its_source(tmp_path: Path) -> None:
+    first = make(tmp_path, a=1, b=1)
+    break_table(tmp_path, first)
+    with builds.new_build(tmp_path) as target:
+        assert not target.recovered
+        assert target.lost == {"a"}
+        assert set(target.sources) == {"b"}
+        assert not target.holds("codes/a")
+        assert target.rows("codes/b") == 1
+
+
+# --- one build for a whole reading -------------------------------------------------------------------------------
+
+
+def read(root: Path, name: str) -> int:
+    return int(store.find_store(f"codes/{name}", root).codes(name)["code"].iloc[0])
+
+
+def test_one_build_for_a_block(tmp_path: Path) -> None:
+    make(tmp_path, a=1, b=1)
+    with store.one_build():
+        before = read(tmp_path, "a")
+        make(tmp_path, a=2, b=2)
+        with store.one_build():  # a function that calls another one
+            inside = read(tmp_path, "b")
+        after = read(tmp_path, "b")
+    assert (before, inside, after) == (1, 1, 1)
+    assert (read(tmp_path, "a"), read(tmp_path, "b")) == (2, 2)
+
+
+def test_block_that_fails_forgets_its_build(tmp_path: Path) -> None:
+    make(tmp_path, a=1)
+    with pytest.raises(ZeroDivisionError), store.one_build():
+        read(tmp_path, "a")
+        raise ZeroDivisionError
+    make(tmp_path, a=2)
+    assert read(tmp_path, "a") == 2
+
+
+def test_each_thread_has_its_own_block(tmp_path: Path) -> None:
+    make(tmp_path, a=1)
+    found: list[int] = []
+    with store.one_build():
+        assert read(tmp_path, "a") == 1
+        make(tmp_path, a=2)
+        reader = threading.Thread(target=lambda: found.append(read(tmp_path, "a")))
+        reader.start()
+        reader.join()
+        assert read(tmp_path, "a") == 1
+    assert found == [2]
+
+
+def test_each_data_folder_has_its_own_build(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    make(one, a=1)
+    make(two, a=2)
+    with store.one_build():
+        assert (read(one, "a"), read(two, "a"), read(one, "a")) == (1, 2, 1)
+
+
+# --- verification ------------------------------------------------------------------------------------------------
+
+
+def test_problems_are_found_by_hash(tmp_path: Path) -> None:
+    first = make(tmp_path, a=1, b=1, c=1)
+    current = store.current_store(tmp_path)
+    assert current is not None
+    assert current.problems() == {}
+    break_table(tmp_path, first, "a")  # the size is right
+    (current.path / "codes" / "b.parquet").unlink()
+    assert current.problems().keys() == {"codes/a", "codes/b"}
+    assert current.problems()["codes/b"] == "absent"
+    assert current.problems()["codes/a"].startswith("sha256 ")
+    with pytest.raises(StoreError, match=r"cannot be read.*qpv-sante refresh"):
+        store.Store(current.path, "processed").codes("a")
