@@ -579,7 +579,7 @@ def test_redirection_loop(good: Place, httpserver: HTTPServer) -> None:
 
 def test_redirection_to_an_unprotected_address(good: Place) -> None:
     class Session:
-        def get(self, url: str, **options: Any) -> Any:
+        def request(self, method: str, url: str, **options: Any) -> Any:
             assert "verify" not in options
             location = {"Location": "http://www.insee.fr/a.zip"}
             return SimpleNamespace(is_redirect=True, headers=location, close=lambda: None)
