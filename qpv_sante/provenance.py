@@ -31,8 +31,10 @@ COLUMNS = (
 CELL_COLUMNS = ("source", "geo_level", "sex", "age", "category", "role", "column", "row", "cell")
 _NOTES = {
     "absent": {
-        "fr": "le fichier du producteur n'est pas dans {folder} : `qpv-sante build --source {source}` le télécharge",
-        "en": "the producer's file is not in {folder}: `qpv-sante build --source {source}` downloads it",
+        # no path: the note goes into notebooks and reports
+        "fr": "le fichier du producteur n'est pas parmi les fichiers bruts : `qpv-sante build --source {source}` le "
+        "télécharge",
+        "en": "the producer's file is not among the raw files: `qpv-sante build --source {source}` downloads it",
     },
     "other": {
         "fr": "{file} n'est plus le fichier dont le chiffre est tiré (sha256 {got}) : voir `verify`",
@@ -334,7 +336,7 @@ def _path(
         return None, _NOTES["unrecorded"][lang]
     else:
         path = root / "raw" / entry.file
-        missing = _NOTES["absent"][lang].format(folder=root / "raw", source=source.id)
+        missing = _NOTES["absent"][lang].format(source=source.id)
     if path is None or not path.is_file():
         if source.imported and file is not None:
             raise StoreError(f"{file} does not exist: give file= the path of {row['url']}.")
