@@ -10,8 +10,8 @@ import geopandas as gpd
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
-from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
-from qpv_sante.maps import gather, labels, layers
+from qpv_sante.geography import department_of_qpv, is_overseas
+from qpv_sante.maps import gather, labels, layers, scene
 from qpv_sante.maps.bivariate import plot_bivariate_map
 from qpv_sante.maps.classes import class_breaks, classify
 from qpv_sante.maps.interactive import InteractiveMap, explore_map
@@ -39,7 +39,6 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "Un symbole par QPV.",
         "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
-        "paris": "Paris et petite couronne",
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
         "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
@@ -53,7 +52,6 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "One symbol a QPV.",
         "small_symbol": "One symbol for each QPV too small to be seen.",
-        "paris": "Paris and inner suburbs",
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
         "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
@@ -118,16 +116,15 @@ def plot_map(
     language = style.check_lang(lang)
     place = gather.resolve(territory)
     frame = gather.figures(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source)
+    classes = style.classes_label(sex, age, language)
+    mapped = gather.mapped(frame, place, geo_vintage)
+    known = catalogue().indicator(indicator)
     return draw_map(
-        gather.with_figures(gather.quarters(place, geo_vintage), frame),
-        catalogue().indicator(indicator),
-        geo_vintage=geo_vintage,
+        **mapped,
+        indicator=known,
         year=year,
-        background=gather.background(),
-        place=place,
-        focus=gather.focus(place),
-        sources=style.source_keys(frame["source"].unique()),
-        classes=style.classes_label(sex, age, language),
+        geo_vintage=geo_vintage,
+        classes=classes,
         breaks=breaks,
         ax=ax,
         lang=language,
@@ -196,34 +193,14 @@ def draw_map(
     zones = zones.assign(number=classify(zones["value"], limits, decimals=indicator.decimals))
     zones["kind"] = zones["flag"].astype("str").where(zones["flag"].isin(MISSING_FLAGS), "unavailable")
     zones["kind"] = zones["kind"].where(zones["value"].isna(), "values")
-    national = place is None or place.level == "country"
-    departments = department_of_qpv(zones["geo_code"])
-    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
-    background = {level: outlines.to_crs(crs) for level, outlines in (background or {}).items()}
-    drawn = zones[zones.geometry.notna()]
-    here = drawn[~is_overseas(departments[drawn.index])] if national else drawn
     colours = layers.class_colours(max(len(limits) - 1, 0), dark_is_low=indicator.higher_is == "better")
     with style.figure_style():
         own = ax is None
         axes = style.new_axes() if ax is None else ax
-        framed = focus.to_crs(crs) if focus is not None else None
-        scene = layers.Scene(here.to_crs(crs), background, colours, national, framed)
-        layers.set_frame(axes, layers.extent(scene), own=own)
-        with_background = layers.draw_background(axes, scene)
-        symbols = layers.draw_zones(axes, scene)
-        labels.write_departments(axes, scene)
-        layers.add_scale_bar(axes, lang)
-        below = 6.0
-        if national:
-            layers.draw_paris(axes, scene, _TEXTS[lang]["paris"])
-            overseas = drawn[is_overseas(departments[drawn.index])]
-            below += layers.draw_overseas(axes, overseas, colours)
-        elif framed is None:
-            # no known outline tells where north is
-            layers.add_north(axes, crs, lang)
-            if place is not None and place.level not in gather.FRAMED and len(here) <= labels.MAX_NAMES:
-                labels.write_names(axes, scene)
-        labels.write_legend(axes, drawn, limits, indicator, colours, symbols=symbols, lang=lang)
+        drawn = scene.draw_scene(
+            axes, zones, colours, place=place, background=background, focus=focus, own=own, lang=lang
+        )
+        labels.write_legend(axes, drawn.zones, limits, indicator, colours, symbols=drawn.symbols, lang=lang)
         zoning = _TEXTS[lang]["zoning"].format(vintage=geo_vintage)
         when = style.year_label(indicator, sources, year, lang)
         where = place.name if place is not None else _TEXTS[lang]["france"]
@@ -233,10 +210,12 @@ def draw_map(
         style.add_headings(
             axes, style.typography(labels.title_of(zones, indicator, lang), lang), subtitle, above=10, width=width
         )
-        notes = _notes(zones, lang, symbols=symbols, background=with_background, national=national)
-        outlines = [f"anct_qpv{geo_vintage}", *(["ign_departments"] if with_background else [])]
+        notes = _notes(
+            zones, lang, symbols=drawn.symbols, background=drawn.background, national=scene.is_national(place)
+        )
+        outlines = scene.outline_sources(geo_vintage, drawn)
         notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
-        style.add_notes(axes, notes, below=below, width=width)
+        style.add_notes(axes, notes, below=drawn.below, width=width)
         if own:
             style.fit_figure(axes)
     return axes

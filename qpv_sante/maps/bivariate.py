@@ -12,8 +12,7 @@ import pandas as pd
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
-from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
-from qpv_sante.maps import gather, labels, layers
+from qpv_sante.maps import gather, labels, scene
 from qpv_sante.maps.classes import class_breaks, classify
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ _TEXTS: dict[str, dict[str, str]] = {
         "title": "{x} et {y}",
         "zoning": "Quartiers prioritaires (QPV, zonage {vintage})",
         "france": "France",
-        "paris": "Paris et petite couronne",
         "axis": "{label} ({unit}), {year}",
         "either": ", au moins un des deux",
         "heading": "Nombre de QPV dessinés",
@@ -58,7 +56,6 @@ _TEXTS: dict[str, dict[str, str]] = {
         "title": "{x} and {y}",
         "zoning": "Priority neighbourhoods (QPV, {vintage} zoning)",
         "france": "France",
-        "paris": "Paris and inner suburbs",
         "axis": "{label} ({unit}), {year}",
         "either": ", at least one of the two",
         "heading": "Number of QPV drawn",
@@ -259,33 +256,14 @@ def draw_bivariate_map(
               for row in range(sizes[1])]  # fmt: skip
     zones["number"] = np.where(zones["kind"] == "values", zones["class_y"] * sizes[0] + zones["class_x"], -1)
     colours = [colour for row in square for colour in row]
-    national = place is None or place.level == "country"
-    departments = department_of_qpv(zones["geo_code"])
-    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
-    behind = {level: outlines.to_crs(crs) for level, outlines in (background or {}).items()}
-    drawn = zones[zones.geometry.notna()]
-    away = is_overseas(departments[drawn.index])
-    here = drawn[~away] if national else drawn
     with style.figure_style():
         own = ax is None
         axes = style.new_axes() if ax is None else ax
-        framed = focus.to_crs(crs) if focus is not None else None
-        scene = layers.Scene(here.to_crs(crs), behind, colours, national, framed)
-        layers.set_frame(axes, layers.extent(scene), own=own)
-        with_background = layers.draw_background(axes, scene)
-        symbols = layers.draw_zones(axes, scene)
-        labels.write_departments(axes, scene)
-        layers.add_scale_bar(axes, lang)
-        below = 6.0
-        if national:
-            layers.draw_paris(axes, scene, words["paris"])
-            below += layers.draw_overseas(axes, drawn[away], colours)
-        elif framed is None:
-            layers.add_north(axes, crs, lang)
-            if len(here) <= labels.MAX_NAMES:
-                labels.write_names(axes, scene)
-        under = _draw_square(axes, drawn, square, (x, y), limits, years, sources, lang)
-        handles = labels.missing_handles(drawn, symbols=symbols, lang=lang, suffix=words["either"])
+        drawn = scene.draw_scene(
+            axes, zones, colours, place=place, background=background, focus=focus, own=own, lang=lang
+        )
+        under = _draw_square(axes, drawn.zones, square, (x, y), limits, years, sources, lang)
+        handles = labels.missing_handles(drawn.zones, symbols=drawn.symbols, lang=lang, suffix=words["either"])
         for handle in handles:
             handle.set_label(style.wrap(handle.get_label(), 34))
         if handles:
@@ -301,11 +279,14 @@ def draw_bivariate_map(
         shorts = {"x": x.short[lang], "y": y.short[lang][:1].lower() + y.short[lang][1:]}
         title = style.typography(words["title"].format(**shorts), lang)
         style.add_headings(axes, title, subtitle, above=10, width=width)
-        notes = _notes(zones, len(whose), words, universe is not None, geo_vintage, years, national, symbols, lang)
-        outlines = [f"anct_qpv{geo_vintage}", *(["ign_departments"] if with_background else [])]
+        national = scene.is_national(place)
+        notes = _notes(
+            zones, len(whose), words, universe is not None, geo_vintage, years, national, drawn.symbols, lang
+        )
+        outlines = scene.outline_sources(geo_vintage, drawn)
         keys = [key for of_one in sources for key in of_one]
         notes.append(style.source_line(style.source_keys(keys), lang, outlines=outlines))
-        style.add_notes(axes, notes, below=below, width=width)
+        style.add_notes(axes, notes, below=drawn.below, width=width)
         if own:
             style.fit_figure(axes)
     return axes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import geopandas as gpd
 import pandas as pd
 
+from qpv_sante import style
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError
 from qpv_sante.territories import Territory
 
@@ -110,3 +113,27 @@ def focus(place: Territory | None) -> gpd.GeoDataFrame | None:
         return loading.load_zones(place.level, vintage=_OUTLINES_VINTAGE, territory=place)
     except UnavailableLevelError:
         return None
+
+
+def mapped(frame: pd.DataFrame, place: Territory | None, geo_vintage: int) -> dict[str, Any]:
+    """What a map of one indicator is drawn from: arguments of `draw_map` and of `explore_zones`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `figures` gives it.
+    place : Territory, optional
+    geo_vintage : int
+
+    Returns
+    -------
+    dict
+        `zones, background, place, focus, sources`.
+    """
+    return {
+        "zones": with_figures(quarters(place, geo_vintage), frame),
+        "background": background(),
+        "place": place,
+        "focus": focus(place),
+        "sources": style.source_keys(frame["source"].unique()),
+    }

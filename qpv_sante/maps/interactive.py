@@ -202,18 +202,11 @@ def explore_map(
     language = style.check_lang(lang)
     place = gather.resolve(territory)
     frame = gather.figures(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source)
+    classes = style.classes_label(sex, age, language)
+    mapped = gather.mapped(frame, place, geo_vintage)
+    known = catalogue().indicator(indicator)
     return explore_zones(
-        gather.with_figures(gather.quarters(place, geo_vintage), frame),
-        catalogue().indicator(indicator),
-        geo_vintage=geo_vintage,
-        year=year,
-        background=gather.background(),
-        place=place,
-        focus=gather.focus(place),
-        sources=style.source_keys(frame["source"].unique()),
-        classes=style.classes_label(sex, age, language),
-        breaks=breaks,
-        lang=language,
+        **mapped, indicator=known, year=year, geo_vintage=geo_vintage, classes=classes, breaks=breaks, lang=language
     )
 
 
