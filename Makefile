@@ -36,10 +36,11 @@ test-oldest: ## pass the tests on the lowest versions that pyproject.toml admits
 	@VIRTUAL_ENV=$(CURDIR)/.venv-oldest .venv-oldest/bin/uv pip install --quiet --resolution lowest-direct -e '.[test,notebooks]'
 	@.venv-oldest/bin/python -m pytest -q -n 2
 
-check: $(VENV)/.dev ## formatting, lint and types
+check: $(VENV)/.dev ## formatting, lint (security rules included), types, known vulnerabilities
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python .ci/audit
 
 bench: $(VENV)/.dev ## time and memory as ratios, in one run
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[benchmarks]'

@@ -8,10 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import row
+from measure import mirror, row
 from measure import run as measure
-
-MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "serve.py"
 
 _BARE_READ = """
 import io, zipfile
@@ -67,19 +65,15 @@ def run() -> list[dict[str, object]]:
 
 
 def _build(folder: Path) -> list[dict[str, object]]:
-    if not MIRROR.is_file():
-        return [{"measure": "build", "against": "skipped: no mirror beside the checkout"}]
-    server = subprocess.Popen([sys.executable, str(MIRROR)], stdout=subprocess.PIPE, text=True)
-    try:
-        address = server.stdout.readline().strip() if server.stdout else ""
+    with mirror() as address:
+        if address is None:
+            return [{"measure": "build", "against": "skipped: no mirror beside the checkout"}]
         env = {"QPV_SANTE_DATA": str(folder / "data"), "QPV_SANTE_MIRROR": address}
         subprocess.run(
             [sys.executable, "-c", "from qpv_sante.pipeline import build; assert not build().failures"],
             check=True,
             env={**os.environ, **env},
         )
-    finally:
-        server.terminate()
     raw = f"RAW = {str(folder / 'data' / 'raw')!r}"
     ours, bare = measure(
         "build(offline=True)", _BARE_READ, setup=["from qpv_sante.pipeline import build", raw], env=env

@@ -8,6 +8,11 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "serve.py"
 
 _WRAPPER = """
 import json, resource, time
@@ -51,6 +56,19 @@ def run(
                 if turn:  # the first turn writes the bytecode
                     kept.append(json.loads(done.stdout.strip().splitlines()[-1]))
     return [min(kept, key=lambda result: result["seconds"]) for kept in results]
+
+
+@contextmanager
+def mirror() -> Iterator[str | None]:
+    """Address of a mirror of the producers' files, where there is one beside the checkout."""
+    if not MIRROR.is_file():
+        yield None
+        return
+    server = subprocess.Popen([sys.executable, str(MIRROR)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield server.stdout.readline().strip() if server.stdout else ""
+    finally:
+        server.terminate()
 
 
 def row(

@@ -10,7 +10,7 @@ import sys
 
 import pandas as pd
 
-MODULES = ("main_job", "inference", "areal")
+MODULES = ("main_job", "inference", "areal", "locate", "refresh")
 
 
 def main() -> None:

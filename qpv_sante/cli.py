@@ -228,17 +228,38 @@ def map_command(
 
 @app.command()
 def report(
-    output: Annotated[Path, typer.Option(help="Fichier à écrire : .html.")],
+    output: Annotated[Path, typer.Option(help="Fichier à écrire : .html, ou .pdf (extra pdf).")],
     territory: Place = None,
     geo_vintage: Zoning = 2015,
     lang: Language = "fr",
 ) -> None:
-    """Écrit le rapport d'un territoire : comparaisons, carte, sources."""
+    """Écrit le rapport d'un territoire : comparaisons, carte, classement, inégalités, santé, sources."""
     from qpv_sante.export import check_suffix
+    from qpv_sante.report import PAGE_SUFFIXES
     from qpv_sante.report import report as make_report
 
-    check_suffix(output, (".html",))
+    check_suffix(output, PAGE_SUFFIXES)
     typer.echo(f"Écrit : {make_report(territory, geo_vintage=geo_vintage, lang=lang).save(output)}")
+
+
+@app.command()
+def profile(
+    quarter: Annotated[
+        str, typer.Argument(help="Code du QPV (QP031004, QN03112M), ou son nom et sa commune : 'Devèze, Béziers'.")
+    ],
+    output: Annotated[Path, typer.Option(help="Fichier à écrire : .html, ou .pdf (deux pages A4, extra pdf).")],
+    geo_vintage: Annotated[
+        int | None, typer.Option(help="Zonage, 2015 ou 2024, pour un nom que les deux portent.")
+    ] = None,
+    lang: Language = "fr",
+) -> None:
+    """Écrit la fiche d'un quartier : carte, chiffres et repères, position, santé autour, quartiers semblables."""
+    from qpv_sante.export import check_suffix
+    from qpv_sante.report import PAGE_SUFFIXES
+    from qpv_sante.report import profile as make_profile
+
+    check_suffix(output, PAGE_SUFFIXES)
+    typer.echo(f"Écrit : {make_profile(quarter, geo_vintage=geo_vintage, lang=lang).save(output)}")
 
 
 @app.command("import")

@@ -1,9 +1,10 @@
-"""What a file is: its hash, its nature, and whether its zip is sound. Nothing here uses the network."""
+"""What a file is: its hash, its nature, and whether its zip or workbook is sound. Nothing here uses the network."""
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import io
 import os
 import re
 import stat
@@ -11,14 +12,16 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from qpv_sante.errors import DownloadError
+from qpv_sante.errors import DownloadError, SchemaError
 
 if TYPE_CHECKING:
     from qpv_sante.download import RawFile
 
 MAX_UNPACKED, MAX_RATIO, FREE_RATIO_BELOW, MAX_MEMBERS = 2 << 30, 200, 10 << 20, 10_000  # of a zip
+# of a workbook, which is read in memory as one grid a sheet: bytes unpacked, bytes of the old format, cells of a grid
+MAX_WORKBOOK, MAX_XLS, MAX_CELLS = 512 << 20, 64 << 20, 10_000_000
 
 # kind -> what its first bytes show
 KINDS = {
@@ -29,10 +32,11 @@ KINDS = {
     "json": "JSON document",
     "geojson": "JSON document",
 }
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAGIC = {
     b"PK\x03\x04": "zip archive",
     b"PK\x05\x06": "zip archive",  # an empty one
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "OLE workbook",
+    _OLE: "OLE workbook",
     b"\x1f\x8b": "gzip",
     b"%PDF": "PDF",
 }
@@ -84,6 +88,142 @@ def open_member(raw: RawFile | Path, member: str | None = None) -> BinaryIO:
     raise DownloadError(f"{path}: the zip is not what was expected.\n  expected: {expected}\n  got: {got}")
 
 
+def check_archive(path: Path) -> None:
+    """Refuse an unsafe zip that another library is about to open, from its directory alone.
+
+    Raises
+    ------
+    DownloadError
+        Not a zip, or one that holds too much, leaves its folder, links elsewhere or is encrypted.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            problem = _unsafe([info for info in archive.infolist() if not info.is_dir()])
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DownloadError(f"{path}: cannot be opened as expected ({error}); try: download it again.") from error
+    if problem:
+        raise DownloadError(f"{path}: the zip is not what was expected.\n  expected: {problem[0]}\n  got: {problem[1]}")
+
+
+def open_workbook(content: bytes, *, where: str) -> Any:
+    """Open a workbook that cannot harm: its sizes are checked first, and macros are left behind.
+
+    Every workbook is opened here, the producers' and the analyst's own.
+
+    Parameters
+    ----------
+    content : bytes
+        An xlsx (or xlsm), or an xls.
+    where : str
+        Source or file, for messages.
+
+    Returns
+    -------
+    python_calamine.CalamineWorkbook
+
+    Raises
+    ------
+    SchemaError
+        Not a workbook, a zip that is unsafe, a document type declaration, or sheets so large that they would fill
+        the memory; the message says what was expected and found.
+    """
+    import python_calamine
+
+    try:
+        if not content.startswith(_OLE):
+            content = _plain_workbook(content)
+        elif len(content) > MAX_XLS:
+            raise _Refused(f"at most {MAX_XLS} bytes expected in an xls, got {len(content)}")
+        return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+    except (python_calamine.CalamineError, _Refused) as error:
+        raise SchemaError(f"{where}: not a readable workbook: {error}. Nothing of it was read.") from error
+
+
+class _Refused(Exception):
+    """Why a workbook is not opened."""
+
+
+def _plain_workbook(content: bytes) -> bytes:
+    """An xlsx made again of its XML parts alone, each unpacked and checked.
+
+    The library that reads workbooks trusts the sizes and the addresses of cells that they declare, and stops the
+    process when the memory is short. It is given what was checked, and nothing else: no macro, no other archive, and
+    no second directory that one zip library would see and not another.
+    """
+    plain = io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(plain, "w") as copy:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            problem = _unsafe(files, MAX_WORKBOOK)
+            names = {info.filename.casefold() for info in files}
+            if not problem and not {"[content_types].xml", "xl/workbook.xml"} <= names:
+                problem = "the parts of an xlsx", f"members: {_listing(files)}"
+            forms = {info.compress_type for info in files}
+            if not problem and not forms <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                problem = "members stored or deflated", "another compression"
+            if problem:
+                raise _Refused(f"{problem[0]} expected, got {problem[1]}")
+            for info in files:
+                if info.filename.casefold().endswith((".xml", ".rels")):
+                    part = archive.read(info)
+                    _check_part(part, info.filename)
+                    copy.writestr(info.filename, part)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise _Refused(f"an xlsx or xls expected, got a damaged one ({error})") from error
+    return plain.getvalue()
+
+
+def _check_part(part: bytes, name: str) -> None:
+    """Refuse XML that declares entities, hides its text from this check, or spreads its cells too far."""
+    from xml.parsers import expat
+
+    if b"\0" in part:
+        raise _Refused(f"{name}: UTF-8 expected, got NUL bytes")
+    if re.search(rb"(?i)<!(doctype|entity)", part):
+        raise _Refused(f"{name}: no document type expected, got one, which could declare entities without end")
+    if b"sheetData" not in part:
+        return
+    extent = _Extent()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = extent.start
+    try:
+        parser.Parse(part, True)
+    except expat.ExpatError as error:
+        raise _Refused(f"{name}: {error}") from error
+    if extent.rows * extent.columns > MAX_CELLS:
+        raise _Refused(
+            f"{name}: at most {MAX_CELLS} cells expected from the first to the last, got {extent.rows} rows of "
+            f"{extent.columns} columns; a cell far from the table may have been filled by mistake"
+        )
+
+
+class _Extent:
+    """How far the cells of a sheet that hold something go, as its XML is read."""
+
+    def __init__(self) -> None:
+        self.rows = self.columns = self.row = self.column = 0
+        self.place = (0, 0)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Follow the rows and cells; a cell without its address comes after the one before."""
+        local = name.rpartition(":")[2]
+        if local == "row":
+            self.row, self.column, self.place = int(attributes.get("r", self.row + 1)), 0, (0, 0)
+        elif local == "c":
+            row, self.column = self.row, self.column + 1
+            if address := attributes.get("r"):
+                found = re.fullmatch(r"([A-Za-z]{1,3})([0-9]{1,7})", address)
+                if not found:
+                    raise _Refused(f"an address of a cell such as A1 expected, got {address[:20]!r}")
+                self.column = 0
+                for letter in found[1].upper():
+                    self.column = 26 * self.column + ord(letter) - 64
+                row = int(found[2])
+            self.place = row, self.column
+        elif self.place != (0, 0):  # inside a cell, which holds something; styled blanks hold nothing
+            self.rows, self.columns = max(self.rows, self.place[0]), max(self.columns, self.place[1])
+
+
 def _matches(name: str, pattern: str) -> bool:
     name, pattern = name.replace("\\", "/").casefold(), pattern.casefold()
     return any(part == pattern or fnmatch.fnmatchcase(part, pattern) for part in (name, name.rpartition("/")[2]))
@@ -94,7 +234,7 @@ def _listing(files: Sequence[zipfile.ZipInfo]) -> str:
     return ", ".join(info.filename for info in files[:12]) + more or "none"
 
 
-def _unsafe(files: Sequence[zipfile.ZipInfo]) -> tuple[str, str] | None:
+def _unsafe(files: Sequence[zipfile.ZipInfo], most: int | None = None) -> tuple[str, str] | None:
     """Why a zip must not be read, from its directory alone: (expected, got)."""
     names = [info.filename for info in files]
     if len(set(names)) < len(names) or len(names) > MAX_MEMBERS:
@@ -107,9 +247,10 @@ def _unsafe(files: Sequence[zipfile.ZipInfo]) -> tuple[str, str] | None:
             return "plain files", f"symbolic link {name!r}"
         if info.flag_bits & 0x1:
             return "readable members", f"encrypted member {name!r}"
+    most = most or MAX_UNPACKED
     unpacked, packed = sum(info.file_size for info in files), sum(info.compress_size for info in files)
-    if unpacked > MAX_UNPACKED or unpacked > max(FREE_RATIO_BELOW, MAX_RATIO * packed):
-        expected = f"at most {MAX_UNPACKED} bytes once unpacked, and {MAX_RATIO} times the packed size"
+    if unpacked > most or unpacked > max(FREE_RATIO_BELOW, MAX_RATIO * packed):
+        expected = f"at most {most} bytes once unpacked, and {MAX_RATIO} times the packed size"
         return expected, f"{unpacked} bytes from {packed}: a zip bomb"
     return None
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import StoreError, UnknownNameError, did_you_mean
+from qpv_sante.errors import SchemaError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.observations import MISSING_FLAGS
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,16 +36,40 @@ def _to_csv(frame: pd.DataFrame, path: Path) -> None:
     frame.to_csv(path, index=False, sep=";", decimal=",", encoding="utf-8-sig")
 
 
+def _to_parquet(frame: pd.DataFrame, path: Path) -> None:
+    # a GeoDataFrame writes GeoParquet by the same method
+    frame.to_parquet(path, index=False)
+
+
+def _to_gpkg(frame: gpd.GeoDataFrame, path: Path) -> None:
+    # one layer, named as its kind and not as the temporary file
+    frame.to_file(path, driver="GPKG", layer="qpv_sante", engine="pyogrio")
+
+
+def _to_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
+    # the format knows one system of coordinates, longitudes and latitudes; RFC 7946 orders rings for every reader
+    frame.to_crs(4326).to_file(path, driver="GeoJSON", engine="pyogrio", RFC7946="YES", WRITE_NAME="NO")
+
+
 def _to_json(frame: pd.DataFrame, path: Path) -> None:
     frame.to_json(path, orient="records", force_ascii=False, indent=1)
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".csv": _to_csv,
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".parquet": _to_parquet,
     ".json": _to_json,
 }
 TABLE_SUFFIXES = tuple(_WRITERS)
+_GEO_WRITERS: dict[str, Callable[[gpd.GeoDataFrame, Path], None]] = {
+    ".gpkg": _to_gpkg,
+    ".parquet": _to_parquet,
+    ".geojson": _to_geojson,
+}
+GEO_SUFFIXES = tuple(_GEO_WRITERS)
+# The outlines' own source, by level and zoning
+_OUTLINES = {("qpv", 2015): "anct_qpv2015", ("qpv", 2024): "anct_qpv2024"}
+_OUTLINES_OF_LEVEL = {"department": "ign_departments", "region": "ign_regions"}
 
 
 def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
@@ -48,11 +77,15 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
 
     Parameters
     ----------
-    frame : DataFrame
-        Observations or a comparison: sources, licence and flags are columns, and go with the values. Where a
-        source is restricted (see `import_observations`), the column `restriction` repeats its notice on every row.
+    frame : DataFrame or GeoDataFrame
+        Observations, a comparison, or what `attach_zones` and `load_zones` give: sources, licence and flags are
+        columns, and go with the values. Where a source is restricted (see `import_observations`), the column
+        `restriction` repeats its notice on every row. With outlines, the columns `licence`, `outline_source` and
+        `outline_licence` are added: layers are copied from one map to another without their notes.
     path : Path or str
-        `.csv` (semicolon, decimal comma, UTF-8 with BOM: what French spreadsheets open), `.parquet` or `.json`.
+        `.csv` (semicolon, decimal comma, UTF-8 with BOM: what French spreadsheets open), `.parquet` or `.json`;
+        with outlines also `.gpkg` and `.geojson` (EPSG:4326), and `.parquet` is then GeoParquet; `.csv` and `.json`
+        hold the table without the outlines.
         In a `.csv`, a text that begins with `=`, `+`, `-` or `@` is preceded by an apostrophe: a spreadsheet would
         run it as a formula. Numbers, negative ones too, are untouched.
 
@@ -64,26 +97,103 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
     ------
     UnknownNameError
         Another suffix; the message lists those that exist.
+    SchemaError
+        `.gpkg` or `.geojson` for a table without outlines, or a value where the flag says that there is none:
+        nothing is written.
     StoreError
         The file cannot be written.
     """
     path = Path(path)
-    check_suffix(path, TABLE_SUFFIXES)
+    suffix = path.suffix.lower()
+    check_suffix(path, tuple(dict.fromkeys((*TABLE_SUFFIXES, *GEO_SUFFIXES))))
+    _check_secrecy(frame)
     plain = frame.reset_index(drop=True)
+    geometry = _geometry_of(frame)
+    outlined = geometry is not None
+    if suffix in GEO_SUFFIXES and suffix not in TABLE_SUFFIXES and not outlined:
+        raise SchemaError(
+            f"{path.name} needs outlines, and this table has none. Join them with attach_zones(frame), or write one of "
+            f"{', '.join(TABLE_SUFFIXES)}."
+        )
     if notices := restrictions(frame):
         plain["restriction"] = " ; ".join(notices)
+    write: Callable[[gpd.GeoDataFrame, Path], None]
+    if outlined and suffix in GEO_SUFFIXES:
+        plain, write = _for_layers(plain), _GEO_WRITERS[suffix]
+    else:
+        plain = pd.DataFrame(plain.drop(columns=geometry)) if outlined else plain
+        write = _WRITERS[suffix]
     plain.attrs = {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.partial{path.suffix}")
         try:
-            _WRITERS[path.suffix.lower()](plain, aside)
+            aside.unlink(missing_ok=True)
+            write(plain, aside)
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}") from error
     return path
+
+
+def _geometry_of(frame: pd.DataFrame) -> str | None:
+    """Name of the column of outlines; none in a plain table."""
+    import geopandas as gpd
+
+    name = frame.active_geometry_name if isinstance(frame, gpd.GeoDataFrame) else None
+    return str(name) if name is not None else None
+
+
+def _check_secrecy(frame: pd.DataFrame) -> None:
+    """Refuse a table in which a value stands where its flag says that there is none."""
+    for name in (column for column in frame.columns if str(column) == "flag" or str(column).endswith("_flag")):
+        value = str(name).removesuffix("flag") + "value"
+        if value not in frame or frame.columns.duplicated().any():
+            continue
+        shown = frame[name].astype("str").isin(MISSING_FLAGS) & frame[value].notna()
+        if shown.any():
+            first = frame.loc[shown].iloc[0]
+            code = f"{first['geo_code']}, " if "geo_code" in frame else ""
+            raise SchemaError(
+                f"{int(shown.sum())} rows have a {value} although {name} says that there is none (first: {code}"
+                f"{first[name]}). Nothing was written. Set {value} to missing where {name} is one of "
+                f"{', '.join(MISSING_FLAGS)}."
+            )
+
+
+def _for_layers(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The frame with licences and sources of outlines as columns, and types that every format stores."""
+    known = catalogue().sources
+
+    def licences(cell: object) -> str:
+        names = [key.strip().partition("@")[0] for key in re.split("[,;]", str(cell))]
+        return " ; ".join(dict.fromkeys(known[name].licence for name in names if name in known))
+
+    texts = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    frame = frame.astype(dict.fromkeys(texts, "str"))
+    if "source" in frame and "licence" not in frame:
+        frame["licence"] = frame["source"].map({cell: licences(cell) for cell in frame["source"].dropna().unique()})
+    outlines = _outline_sources(frame)
+    if outlines is not None:
+        frame["outline_source"] = outlines
+        frame["outline_licence"] = outlines.map(licences)
+    return frame.set_geometry(frame.geometry.name)
+
+
+def _outline_sources(frame: pd.DataFrame) -> pd.Series | None:
+    """Source of each row's outline: by its level and zoning, or by those that `load_zones` wrote beside the table."""
+    level, vintage = (frame.attrs.get(name) for name in ("geo_level", "geo_vintage"))
+    levels = frame["geo_level"] if "geo_level" in frame else pd.Series([level] * len(frame), index=frame.index)
+    vintages = frame["geo_vintage"] if "geo_vintage" in frame else pd.Series([vintage] * len(frame), index=frame.index)
+    found = [
+        _OUTLINES.get((str(one), int(when)))
+        if str(one) == "qpv" and pd.notna(when)
+        else _OUTLINES_OF_LEVEL.get(str(one))
+        for one, when in zip(levels, vintages, strict=True)
+    ]
+    return pd.Series(found, index=frame.index) if any(found) else None
 
 
 def restrictions(frame: pd.DataFrame) -> list[str]:

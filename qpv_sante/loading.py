@@ -14,6 +14,7 @@ from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, check_level, department_of_commune
 from qpv_sante.territories import Gazetteer, Territory
+from qpv_sante.territory_records import Stamps, declared_territories, territory_stamps
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -26,15 +27,18 @@ _LAYERS |= {("region", 2018): "region_2018"}
 
 
 def gazetteer(root: Path | None = None) -> Gazetteer:
-    """The code tables of the store in use (of another data root, if given), read once."""
+    """The code tables of the store in use (of another data root, if given), and the territories that were declared.
+
+    Read once, and again when a file of territories changes.
+    """
     origin = store.find_store("codes/territories", root)
-    return _gazetteer(str(origin.path), origin)
+    return _gazetteer(str(origin.path), origin, territory_stamps(root))
 
 
 @lru_cache(maxsize=4)
-def _gazetteer(path: str, origin: store.Store) -> Gazetteer:
+def _gazetteer(path: str, origin: store.Store, stamps: Stamps) -> Gazetteer:
     tables = {name: origin.codes(name) for name in ("territories", "former_communes", "qpv")}
-    return Gazetteer(communes=origin.codes("current_communes"), **tables)
+    return Gazetteer(communes=origin.codes("current_communes"), composites=declared_territories(stamps), **tables)
 
 
 @store.one_build()
@@ -180,8 +184,9 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
     Returns
     -------
     Series of bool
-        A QPV or an EPCI that straddles the border counts as inside. A living area counts where its central
-        commune lies; a town canton, of which the communes are not known, where its department lies.
+        A QPV or an EPCI that straddles the border counts as inside. Of a composite territory made of quarters, the
+        IRIS are those of the quarters. A living area counts where its central commune lies; a town canton, of which
+        the communes are not known, where its department lies.
 
     Raises
     ------
@@ -206,7 +211,11 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
             from qpv_sante.territories import current_commune
 
             current = current_commune(group["geo_code"].str[:5], places.former_communes)
-            inside[group.index] = current.isin(communes["code"])
+            if level == "iris" and place.iris:
+                listed = group["geo_code"].isin(place.iris)
+                inside[group.index] = listed | current.isin(place.communes)
+            else:
+                inside[group.index] = current.isin(communes["code"])
         elif level == "country":
             inside[group.index] = group["geo_code"] == place.code
         else:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CODE_TABLES = ("current_communes", "former_communes", "qpv", "territories", "spf_barometer_2024_classification")
+CODE_TABLES = (
+    *("current_communes", "former_communes", "qpv", "territories", "spf_barometer_2024_classification"),
+    *("care_structures", "care_structures_coverage"),
+)
 TOLERANCE_M = 5.0
 
 

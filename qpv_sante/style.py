@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -32,6 +33,10 @@ REFERENCE_COLOUR, REFERENCE_MARKER = "#08519c", "D"
 # Even lightness, for every kind of colour vision; cividis would too, but its middle is the grey of missing values
 SEQUENTIAL = "viridis"
 UNAVAILABLE_COLOUR = "#b5b5b5"
+# A territory that is not a neighbourhood never bears the colour of QPV
+TERRITORY_COLOUR, TERRITORY_MARKER = "#4d9221", "s"
+# Okabe and Ito's palette in an order whose neighbours also differ in grey; line styles and labels double it
+CATEGORICAL = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#CC79A7", "#009E73")
 SUPPRESSED_HATCH = "//////"
 LINE_HEIGHT = 1.3
 
@@ -56,6 +61,55 @@ _RC: dict[Any, Any] = {
     "xtick.color": MUTED,
     "ytick.color": INK,
 }
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a figure shows, in numbers: what its alternative text is made of.
+
+    Attributes
+    ----------
+    kind : str
+        `gap`, `distribution`, `trend`, `funnel`...
+    indicator : str
+        An id of the catalogue; its label and unit follow the language of the text.
+    scope : dict of str to str
+        Population, territory, zoning, reference and year in words, by language.
+    rows : int
+        Number of rows, points or lines drawn.
+    n_used, n_total : float or None
+        QPV with a value, and all of them, where the figure counts QPV.
+    values : dict of str to float
+        Named values, from which the largest and the smallest are told.
+    missing : dict of str to int
+        Number without a value, by flag.
+    said : dict of str to list of str
+        Sentences of the figure's own, by language.
+    """
+
+    kind: str
+    indicator: str
+    scope: dict[str, str]
+    rows: int
+    n_used: float | None = None
+    n_total: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    said: dict[str, list[str]] = field(default_factory=dict)
+
+
+_DESCRIPTION = "_qpv_sante_description"
+
+
+def describe(ax: Axes, description: Description) -> None:
+    """Attach to axes what they show, for `figure_alt_text`."""
+    setattr(ax, _DESCRIPTION, description)
+
+
+def description_of(ax: Axes) -> Description | None:
+    """What `describe` attached to these axes, if anything."""
+    found: Description | None = getattr(ax, _DESCRIPTION, None)
+    return found
 
 
 @contextmanager

@@ -1,33 +1,37 @@
-"""Territories: what contains what, and from a name to a code."""
+"""Territories: from a name to a code, and what lies in them."""
 
 from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import geopandas as gpd
 import pandas as pd
 
 from qpv_sante.errors import AmbiguousTerritoryError, SchemaError, UnknownNameError, did_you_mean
-from qpv_sante.geography import (
-    LEVELS,
-    department_of_commune,
-    department_of_qpv,
-    fold,
-    zoning_of_qpv_code,
-)
+from qpv_sante.geography import LEVELS, department_of_commune, fold, zoning_of_qpv_code
+from qpv_sante.territory_records import Declared, members_of
+from qpv_sante.territory_tables import COUNTRIES
+from qpv_sante.territory_tables import assemble as assemble
+from qpv_sante.territory_tables import current_commune as current_commune
+from qpv_sante.territory_tables import match_communes as match_communes
 
 log = logging.getLogger(__name__)
 
 # Levels that contain QPV, smallest first; urban units are asked for by code: their names are those of communes
 CONTAINERS = ("qpv", "commune", "epci", "urban_unit", "department", "region", "country")
+# Level of a territory that no official code designates (see `territory_records`)
+COMPOSITE = "composite"
 _NAMED = ("commune", "epci", "department", "region")
 
 
 @dataclass(frozen=True)
 class Territory:
     """A place: level, official code and name.
+
+    A composite one (level `composite`) bears the id of its record, and what it is made of: `communes`, `quarters`
+    (QPV codes of both zonings) and `iris`; of the others these are empty.
 
     Examples
     --------
@@ -38,6 +42,9 @@ class Territory:
     level: str
     code: str
     name: str
+    communes: tuple[str, ...] = ()
+    quarters: tuple[str, ...] = ()
+    iris: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -45,242 +52,7 @@ class Territory:
         return f"{self.level}:{self.code}"
 
 
-METROPOLITAN_FRANCE = Territory("country", "FM", "France métropolitaine")
-FRANCE = Territory("country", "F", "France")
-
-
-def assemble(
-    codes: dict[str, pd.DataFrame], zones: dict[str, gpd.GeoDataFrame]
-) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """The code tables that the rest of the package reads, from the producers' own.
-
-    Parameters
-    ----------
-    codes : dict of str to DataFrame
-        `communes`, `commune_events`, `commune_epci`, `iris`, `commune_regions`, `qpv_2015_names`.
-    zones : dict of str to GeoDataFrame
-        Layers `department_2018`, `qpv_2015`, `qpv_2024` with their attributes.
-
-    Returns
-    -------
-    tables : dict of str to DataFrame
-        `communes`: code, name, department, region, epci, urban_unit, population, one row a commune of
-        the current code; `former_communes`: old_code, old_name, new_code; `qpv`: geo_vintage, geo_code,
-        name, communes, commune_names, epci, urban_unit, department, region, has_outline, several values
-        separated by `;`; `territories`: level, code, name.
-    counts : dict of str to int
-        QPV without a matched commune, for the manifest.
-    """
-    former = _former_communes(codes["commune_events"], codes["communes"])
-    communes = _communes(codes, former)
-    qpv, counts = _qpv(codes, zones, communes, former)
-    territories = _territories(codes, zones, communes, qpv)
-    return {"communes": communes, "former_communes": former, "qpv": qpv, "territories": territories}, counts
-
-
-def _former_communes(events: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
-    """Codes and names that communes no longer bear, and the commune that has them now."""
-    current = set(communes.loc[communes["kind"] == "COM", "code"])
-    moves = events[(events["old_kind"] == "COM") & (events["new_kind"] == "COM")].sort_values("date", kind="stable")
-    changed = moves[moves["old_code"] != moves["new_code"]].drop_duplicates("old_code", keep="last")
-    successor = changed.set_index("old_code")["new_code"]
-    renamed = moves.loc[moves["old_name"] != "", ["old_code", "old_name"]].drop_duplicates()
-    next_code = successor.to_dict()
-
-    def today(code: str) -> str | None:
-        # a commune can merge into one that merged later; a code given back to a new commune would turn in circles
-        seen = set()
-        while code not in current and code in next_code and code not in seen:
-            seen.add(code)
-            code = next_code[code]
-        return code if code in current else None
-
-    codes = {code: today(code) for code in renamed["old_code"].unique()}
-    former = renamed.assign(new_code=renamed["old_code"].map(codes))
-    return former.dropna(subset=["new_code"]).drop_duplicates(ignore_index=True)
-
-
-def current_commune(codes: pd.Series, former: pd.DataFrame) -> pd.Series:
-    """Commune codes brought to the current official code; those that are current are unchanged.
-
-    Parameters
-    ----------
-    codes : Series of str
-    former : DataFrame
-        Code table `former_communes`.
-
-    Returns
-    -------
-    Series of str
-
-    Examples
-    --------
-    >>> former = pd.DataFrame({"old_code": ["50602"], "old_name": ["Tourlaville"], "new_code": ["50129"]})
-    >>> current_commune(pd.Series(["50602", "31555"]), former).tolist()
-    ['50129', '31555']
-    """
-    moved = former.loc[former["old_code"] != former["new_code"]].drop_duplicates("old_code")
-    return codes.map(moved.set_index("old_code")["new_code"]).fillna(codes)
-
-
-def _communes(codes: dict[str, pd.DataFrame], former: pd.DataFrame) -> pd.DataFrame:
-    cog = codes["communes"]
-    parents = cog[cog["kind"] == "ARM"].set_index("code")["parent"]
-    communes = cog[cog["kind"] == "COM"].drop(columns=["kind", "parent"]).set_index("code")
-
-    def per_commune(table: pd.DataFrame, key: str, column: str) -> pd.Series:
-        code = current_commune(table[key], former)
-        return table[column].groupby(code.map(parents).fillna(code)).first()
-
-    communes["epci"] = per_commune(codes["commune_epci"], "code", "epci")
-    communes["urban_unit"] = per_commune(codes["iris"], "commune", "urban_unit")
-    # Paris, Lyon and Marseille are counted by arrondissement
-    people = codes["commune_regions"]
-    number = people["population"].astype(float)
-    communes["population"] = number.groupby(people["code"].map(parents).fillna(people["code"])).sum()
-    # ZZZZZZZZZ: commune outside any intercommunality; codes ending in 000: outside any urban unit
-    communes["epci"] = communes["epci"].replace("ZZZZZZZZZ", "").fillna("")
-    communes["urban_unit"] = communes["urban_unit"].fillna("")
-    communes.loc[communes["urban_unit"].str.endswith("000"), "urban_unit"] = ""
-    return communes.reset_index().sort_values("code", ignore_index=True)
-
-
-def _qpv(
-    codes: dict[str, pd.DataFrame], zones: dict[str, gpd.GeoDataFrame], communes: pd.DataFrame, former: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """QPV of both zonings and the territories that contain them."""
-    names = codes["qpv_2015_names"].rename(columns={"code": "geo_code"})
-    outlined = zones["qpv_2015"].drop(columns="geometry")
-    rest = outlined[~outlined["geo_code"].isin(names["geo_code"])]
-    old = pd.concat([names, rest], ignore_index=True)
-    old["communes"] = match_communes(old, codes["communes"], former)
-    new = pd.DataFrame(zones["qpv_2024"].drop(columns="geometry")).assign(
-        communes=lambda frame: frame["communes"].str.replace(" ", "").str.replace(",", ";")
-    )
-    tables = []
-    for vintage, frame in ((2015, old), (2024, new)):
-        layer = zones[f"qpv_{vintage}"]
-        with_outline = layer.loc[layer.geometry.notna(), "geo_code"]
-        department = department_of_qpv(frame["geo_code"])
-        tables.append(
-            pd.DataFrame(
-                {
-                    "geo_vintage": vintage,
-                    "geo_code": frame["geo_code"],
-                    "name": frame["name"],
-                    "communes": frame["communes"],
-                    "commune_names": frame["commune_names"].str.replace(r"\s*,\s*", ";", regex=True).str.strip(";"),
-                    "department": department,
-                    "has_outline": frame["geo_code"].isin(with_outline),
-                }
-            )
-        )
-    qpv = pd.concat(tables, ignore_index=True)
-    listed = qpv["communes"].str.split(";").explode()
-    by_code = communes.set_index("code")
-    for column in ("epci", "urban_unit"):
-        values = listed.map(by_code[column]).fillna("")
-        qpv[column] = values[values != ""].groupby(level=0).agg(lambda group: ";".join(dict.fromkeys(group)))
-        qpv[column] = qpv[column].fillna("")
-    regions = communes.groupby("department")["region"].first()
-    qpv["region"] = qpv["department"].map(regions).fillna("")
-    unmatched = {
-        f"qpv {vintage}: without a matched commune": int((group["communes"] == "").sum())
-        for vintage, group in qpv.groupby("geo_vintage")
-    }
-    return qpv.sort_values(["geo_vintage", "geo_code"], ignore_index=True), unmatched
-
-
-def match_communes(qpv: pd.DataFrame, cog: pd.DataFrame, former: pd.DataFrame) -> pd.Series:
-    """Commune codes of QPV that are published with commune names only.
-
-    Names are looked up in the department of the QPV's code, among current communes, then
-    associated, delegated and former ones (which give the commune of today), then arrondissements
-    (which give Paris, Lyon or Marseille).
-
-    Parameters
-    ----------
-    qpv : DataFrame
-        `geo_code` and `commune_names` (separated by commas).
-    cog : DataFrame
-        Code table of the official geographic code: code, name, kind, parent, department.
-    former : DataFrame
-        Code table `former_communes`.
-
-    Returns
-    -------
-    Series of str
-        Codes separated by `;`; empty where no name was found.
-
-    Examples
-    --------
-    >>> cog = pd.DataFrame({"code": ["34032"], "name": ["Béziers"], "kind": ["COM"], "parent": [""]})
-    >>> former = pd.DataFrame({"old_code": [], "old_name": [], "new_code": []}, dtype="str")
-    >>> match_communes(pd.DataFrame({"geo_code": ["QP034001"], "commune_names": ["BEZIERS"]}), cog, former).tolist()
-    ['34032']
-    """
-    parent = cog["parent"].where(cog["parent"] != "", cog["code"])
-    known = pd.concat(
-        [
-            pd.DataFrame({"own": cog["code"], "code": parent, "name": cog["name"], "rank": (cog["kind"] != "COM") * 1}),
-            former.rename(columns={"old_code": "own", "new_code": "code", "old_name": "name"}).assign(rank=2),
-        ],
-        ignore_index=True,
-    )
-    known["place"] = department_of_commune(known["own"]) + "/" + known["name"].map(fold)
-    lookup = known.sort_values("rank", kind="stable").drop_duplicates("place").set_index("place")["code"]
-    names = qpv["commune_names"].map(_spell_out_arrondissements).str.split(",").explode()
-    place = department_of_qpv(qpv["geo_code"]).reindex(names.index) + "/" + names.map(fold)
-    found = place.map(lookup)
-    joined = found.dropna().groupby(level=0).agg(lambda codes: ";".join(dict.fromkeys(codes)))
-    return joined.reindex(qpv.index).fillna("")
-
-
-def _spell_out_arrondissements(names: str) -> str:
-    """`Marseille 11ème, La Penne` is in Marseille and La Penne: arrondissements are not communes."""
-    city = re.search(r"\b(Paris|Lyon|Marseille)\b(?=\s+\d)", names)
-    if not city:
-        return names
-    others = [part for part in names.split(",") if not re.search(r"\d+\s*(er|e|ème)\b", part)]
-    return ",".join([city[1], *others])
-
-
-def _territories(
-    codes: dict[str, pd.DataFrame], zones: dict[str, gpd.GeoDataFrame], communes: pd.DataFrame, qpv: pd.DataFrame
-) -> pd.DataFrame:
-    """One row a territory that can be asked for, with its official name."""
-    departments = pd.concat(
-        [
-            zones["department_2018"][["geo_code", "name"]].set_axis(["code", "name"], axis=1),
-            zones["qpv_2024"][["department", "department_name"]].set_axis(["code", "name"], axis=1),
-        ]
-    ).drop_duplicates("code")
-    regions = pd.concat(
-        [
-            codes["commune_regions"][["region", "region_name"]].set_axis(["code", "name"], axis=1),
-            zones["qpv_2024"][["region", "region_name"]].set_axis(["code", "name"], axis=1),
-        ]
-    ).drop_duplicates("code")
-    epci = codes["commune_epci"][["epci", "epci_name"]].set_axis(["code", "name"], axis=1).drop_duplicates("code")
-    # The largest commune names its urban unit, as Insee's own names do; the official names are in another file
-    largest = (
-        communes[communes["urban_unit"] != ""].sort_values("population").drop_duplicates("urban_unit", keep="last")
-    )
-    units = pd.DataFrame({"code": largest["urban_unit"], "name": "Unité urbaine de " + largest["name"]})
-    both = [FRANCE, METROPOLITAN_FRANCE]
-    country = pd.DataFrame({"code": [place.code for place in both], "name": [place.name for place in both]})
-    quarters = qpv[["geo_code", "name"]].set_axis(["code", "name"], axis=1)
-    tables = {
-        "commune": communes[["code", "name"]],
-        "epci": epci[epci["code"] != "ZZZZZZZZZ"],
-        "urban_unit": units,
-        "department": departments,
-        "region": regions[regions["code"] != ""],
-        "country": country,
-        "qpv": quarters,
-    }
-    joined = pd.concat([table.assign(level=level) for level, table in tables.items()], ignore_index=True)
-    return joined[["level", "code", "name"]].sort_values(["level", "code"], ignore_index=True)
+FRANCE, METROPOLITAN_FRANCE = (Territory("country", code, name) for code, name in COUNTRIES)
 
 
 @dataclass(frozen=True)
@@ -291,12 +63,15 @@ class Gazetteer:
     ----------
     territories, communes, former_communes, qpv : DataFrame
         As `assemble` makes them.
+    composites : mapping of str to Declared
+        Declared territories by id.
     """
 
     territories: pd.DataFrame
     communes: pd.DataFrame
     former_communes: pd.DataFrame
     qpv: pd.DataFrame
+    composites: Mapping[str, Declared] = field(default_factory=dict)
 
     def resolve(self, territory: str | Territory | None) -> Territory | None:
         """The territory that a name or a typed code designates; none for all of France.
@@ -305,7 +80,8 @@ class Gazetteer:
         ----------
         territory : str, Territory or None
             `"Occitanie"`, `"Lille"`, `"region:76"`, `"department:59"`, `"epci:200093201"`,
-            `"urban_unit:59702"`, `"commune:59350"`, `"qpv:QP059001"` or a bare QPV code.
+            `"urban_unit:59702"`, `"commune:59350"`, `"qpv:QP059001"` or a bare QPV code; or the id or label of a
+            composite territory: `"lille-sud"`, `"composite:lille-sud"` (see `list_territories`).
 
         Raises
         ------
@@ -333,14 +109,18 @@ class Gazetteer:
         else:
             named = known[known["level"].isin((*_NAMED, "country"))]
             found = named[named["name"].map(fold) == fold(text)]
+        if (declared := self._declared(text)) is not None:
+            return self._composite(declared, [f"{row.level}:{row.code}" for row in found.itertuples(index=False)])
         if found.empty:
             former = self.former_communes[self.former_communes["old_name"].map(fold) == fold(text)]
             if len(former):
                 keys = ", ".join(f"commune:{code}" for code in former["new_code"].unique())
                 raise UnknownNameError(f"{text!r} is a former commune; today it is {keys}. Pass that code.")
             raise UnknownNameError(
-                f"No territory called {text!r}. {did_you_mean(text, known['name'].unique(), limit=0)} "
-                "Give a name (Occitanie, Lille) or a typed code (region:76, department:59, commune:59350)."
+                f"No territory called {text!r}. "
+                f"{did_you_mean(text, [*self.composites, *known['name'].unique()], limit=0)} "
+                "Give a name (Occitanie, Lille), a typed code (region:76, department:59, commune:59350) or an id of "
+                "list_territories()."
             )
         places = [Territory(row.level, row.code, row.name) for row in found.itertuples(index=False)]
         if len(places) > 1 and len({self._extent(place) for place in places}) > 1:
@@ -355,9 +135,44 @@ class Gazetteer:
             log.warning("%s is read as %s; former communes of that name are now in %s.", text, places[0].key, listed)
         return places[0]
 
+    def _declared(self, text: str) -> Declared | None:
+        """The declared territory that bears this id or label."""
+        if text in self.composites:
+            return self.composites[text]
+        folded = fold(text)
+        for declared in self.composites.values():
+            record = declared.record
+            if folded in (fold(record.id), fold(record.text("label", "fr")), fold(record.text("label", "en"))):
+                return declared
+        return None
+
+    def _composite(self, declared: Declared, official: list[str]) -> Territory:
+        """What a record designates; `official` are the territories that bear the same name."""
+        record = declared.record
+        if official and record.same_as not in official:
+            raise AmbiguousTerritoryError(
+                f"The name of the territory {record.id!r} of {declared.path} is also that of {', '.join(official)}. "
+                f"Pass composite:{record.id} or one of these, and give the record another id and label."
+            )
+        if record.same_as:
+            place = self.resolve(record.same_as)
+            assert place is not None  # noqa: S101 - resolve gives none for None only
+            return place
+        members = members_of(record, self.communes, self.former_communes, self.qpv, where=declared.path.name)
+        if members.said:
+            log.warning("%s: %s.", record.id, "; ".join(members.said))
+        name = record.text("label", "fr")
+        return Territory(COMPOSITE, record.id, name, members.communes, members.quarters, record.iris)
+
     def _typed(self, level: str, code: str, text: str) -> Territory:
+        if level == COMPOSITE:
+            if code not in self.composites:
+                raise UnknownNameError(f"{text!r}: no such territory. {did_you_mean(code, self.composites)}")
+            return self._composite(self.composites[code], [])
         if level not in CONTAINERS:
-            raise UnknownNameError(f"{text!r}: unknown level {level!r}. {did_you_mean(level, CONTAINERS)}")
+            raise UnknownNameError(
+                f"{text!r}: unknown level {level!r}. {did_you_mean(level, (*CONTAINERS, COMPOSITE))}"
+            )
         of_level = self.territories[self.territories["level"] == level]
         found = of_level[of_level["code"] == code]
         if found.empty:
@@ -379,7 +194,16 @@ class Gazetteer:
         return frozenset(self.communes.loc[self.communes_in(place), "code"])
 
     def communes_in(self, place: Territory) -> pd.Series:
-        """Which rows of `communes` lie in a territory (a QPV: its host communes)."""
+        """Which rows of `communes` lie in a territory (a QPV: its host communes).
+
+        Of a composite one: its communes, then those of its IRIS or, without IRIS, the hosts of its QPV.
+        """
+        if place.level == COMPOSITE:
+            inside = {code[:5] for code in place.iris}
+            if not inside:
+                listed = self.qpv["geo_code"].isin(place.quarters)
+                inside = set(self.qpv.loc[listed, "communes"].str.split(";").explode())
+            return self.communes["code"].isin(inside | set(place.communes))
         if place.level == "country":
             return (self.communes["department"].str.len() < 3) | (place.code == "F")
         if place.level == "qpv":
@@ -403,6 +227,9 @@ class Gazetteer:
             return qpv[qpv["department"].str.len() < 3]
         if place.level == "qpv":
             return qpv[qpv["geo_code"] == place.code]
+        if place.level == COMPOSITE:
+            hosted = qpv["communes"].str.split(";").explode().isin(place.communes).groupby(level=0).any()
+            return qpv[hosted | qpv["geo_code"].isin(place.quarters)]
         column = "communes" if place.level == "commune" else place.level
         return qpv[(";" + qpv[column] + ";").str.contains(f";{place.code};", regex=False)]
 

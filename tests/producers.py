@@ -723,6 +723,77 @@ def regions() -> bytes:
     return _areas({"11": "Île-de-France", "28": "Normandie", "32": "Hauts-de-France", "76": "Occitanie"})
 
 
+# --- care supply -------------------------------------------------------------------------------------------------
+
+
+def facilities() -> bytes:
+    """Facilities by IRIS and kind: only what exists has a row, a commune that is not cut stands for its IRIS."""
+    rows = [
+        "22016|22016|D232|1",
+        "34032|34032_0101|D113|1",
+        "34032|34032_0101|D201|5",
+        "34032|34032_0101|D232|20",
+        "34032|34032_0102|D201|7",
+        "34032|34032_0102|D233|4",
+        "34032|34032_0102|D301|3",
+        "50129|50129_0101|D201|8",
+        "50602|50602|D201|2",
+        "59350|59350_0101|D108|2",
+        "59350|59350_0101|D201|30",
+        "59350|59350_0101|D232|60",
+        "59410|59410_0101|D201|6",
+        "75113|75113_4901|D201|40",
+        "97411|97411_0101|D301|4",
+    ]
+    return csv("DEPCOM;DCIRIS;TYPEQU;NB_EQUIP", rows, eol="\n", thousands="_")  # `_` is the producer's here
+
+
+# number, legal entity, name, long name, category, place in metres from the corner of QP034001 (none: not located)
+STRUCTURES: list[tuple[str, str, str, str, str, tuple[float, float] | None]] = [
+    ("340000011", "340000001", "MSP CENTRE", "MAISON DE SANTE DU CENTRE", "603", (250, 250)),
+    ("340000022", "340000002", "CTRE DENT", "CENTRE DENTAIRE DES ALLEES", "124", (450, 250)),
+    ("340000033", "340000002", "CSI DES ALLEES", "", "124", (450, 250)),
+    ("340000044", "340000004", "MSP DEVEZE", "", "603", (1250, 250)),
+    ("340000055", "340000005", "CDS SANS ADRESSE", "", "124", None),
+    ("340000077", "340000007", "PHARMACIE DES ALLEES", "", "620", (460, 250)),
+]
+
+
+def structures() -> bytes:
+    """FINESS, Hérault only: one row an authorised activity, two establishments behind one door, axes swapped once."""
+    header = (
+        "numero finess etablissement juridique,numero finess etablissement,libelle description equipement sociaux,"
+        "libta_equipement,rsej,activite,libelle activite,forme,libelle forme,nofinessej_1,raison_sociale,rslongue,"
+        "code commune,departement,libelle departement,categetab,categorie,latitude,longitude,type d etablissements,"
+        "code_insee"
+    )
+    keep = "établissement entité activité nom long catégorie latitude longitude commune"
+    names = {
+        "numero finess etablissement": "établissement",
+        "nofinessej_1": "entité",
+        "activite": "activité",
+        "raison_sociale": "nom",
+        "rslongue": "long",
+        "categetab": "catégorie",
+        "code_insee": "commune",
+    }
+    x, y = _CORNERS["34"]
+    rows = []
+    for number, body, name, long_name, category, place in STRUCTURES:
+        point = gpd.points_from_xy([x + place[0]], [y + place[1]], crs=2154).to_crs(4326) if place else None
+        longitude, latitude = (str(point.x[0]), str(point.y[0])) if point is not None else ("", "")
+        activities = ("07", "16") if number == "340000011" else ("",)
+        rows += [
+            "|".join([number, body, activity, name, long_name, category, latitude, longitude, "34032"])
+            for activity in activities
+        ]
+    rows.append("340000066|340000006||CDS AXES||124|3.21|43.34|34032")
+    text = csv(
+        ",".join(names.get(name, name) for name in header.split(",")), rows, keep=keep, separator=",", eol="\n"
+    ).decode()
+    return text.replace(text.partition("\n")[0], header, 1).encode()
+
+
 # --- every edition of the catalogue, and its address -------------------------------------------------------------
 
 
@@ -798,6 +869,11 @@ EDITIONS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "insee_iris@2021": ("reference_IRIS_geo2021.zip", _zipped("reference_IRIS_geo2021.csv", iris)),
     "insee_qpv2015_names@2022": ("DEMO_2022_csv.zip", _zipped("DEMO_2022.csv", demo_2022)),
     "insee_region_names@2021": ("donnees_communes.csv", legal_populations),
+    "finess_occitanie@2025": ("finess_occitanie.csv", structures),
+}
+# what a theme with tests of its own is built from, on top of the above
+CARE_EDITIONS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "insee_bpe@2019": ("bpe19_ensemble_sante_csv.zip", _zipped("bpe19_ensemble_sante.csv", facilities)),
 }
 SOURCES = list(dict.fromkeys(key.partition("@")[0] for key in EDITIONS))
 

@@ -26,7 +26,7 @@ class _Outline(HTMLParser):
         self.tags.append(tag)
         if tag == "img":
             self.alts.append(given.get("alt", ""))
-        self.remote += [v for n, v in attrs if n in ("src", "href") and v and not v.startswith("data:")]
+        self.remote += [v for n, v in attrs if n in ("src", "href") and v and not v.startswith(("data:", "#"))]
 
 
 def test_the_page_is_self_contained_and_structured(herault):
@@ -34,7 +34,7 @@ def test_the_page_is_self_contained_and_structured(herault):
     page.feed(herault.html)
     assert page.remote == []
     assert page.tags.count("h1") == 1
-    assert page.tags.count("h2") == len(herault.sections)
+    assert page.tags.count("h2") == len(herault.sections) + 1, "one a section, and the sources"
     assert page.tags.count("caption") == sum(section.table is not None for section in herault.sections)
     assert page.alts
     assert all(page.alts)
@@ -89,7 +89,7 @@ def test_errors(tmp_path, herault):
         herault.save(tmp_path / "report.docx")
     with pytest.raises(UnavailableLevelError, match="No QPV zoning of 2020"):
         qs.report("Hérault", geo_vintage=2020)
-    with pytest.raises(UnavailableLevelError, match="nothing to compare"):
+    with pytest.raises(UnavailableLevelError, match=r"Lozère.*nothing to compare.*other zoning: 1"):
         qs.report("Lozère", geo_vintage=2015)
 
 
@@ -121,3 +121,43 @@ def test_imported_figures_have_their_section_with_the_notice(tmp_path, monkeypat
     assert any(notice in line for line in made.sources)
     for other in (qs.report("Lille"), qs.report("Béziers", geo_vintage=2024)):
         assert "Chiffres importés" not in [one.title for one in other.sections]
+
+
+def test_ranking_and_inequality_are_the_numbers(herault):
+    titles = [section.title for section in herault.sections]
+    ranked = next(section for section in herault.sections if section.title.startswith("QPV par ordre"))
+    expected = qs.rank("c2s_share", geo_vintage=2015, year=2022, territory="Hérault", level=0.95)
+    known = expected.dropna(subset=["rank"])
+    assert len(ranked.table.rows) == min(30, len(known))
+    assert ranked.table.rows[0][1] == f"{known['name'].iloc[0]} ({known['geo_code'].iloc[0]})"
+    doubtful = int((known["rank_lower"] < known["rank_upper"]).to_numpy().argmax())
+    low, high = (f"{known[name].iloc[doubtful]:.0f}" for name in ("rank_lower", "rank_upper"))
+    assert ranked.table.rows[doubtful][5] == f"{low}\u00a0à\u00a0{high}"
+    assert any("rangs possibles" in note for note in ranked.notes)
+    unequal = next(section for section in herault.sections if section.title.startswith("Inégalités"))
+    summary = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, territory="Hérault", measures=["d"])
+    assert unequal.table.rows[0][1] == format(summary.loc["d", "value"], ".1f").replace(".", ",")
+    assert titles.index(ranked.title) < titles.index(unequal.title)
+
+
+def test_health_is_at_its_own_level(herault):
+    section = next(one for one in herault.sections if one.title == "Santé : ce qui est publié autour")
+    depression = section.table.rows[0]
+    assert depression[2] == "Occitanie (région)"
+    assert depression[3] == "17,7\u202f%"
+    assert {row[2] for row in section.table.rows[1:]} == {"Hérault (département)"}
+    assert "jamais un quartier" in section.notes[0]
+
+
+def test_a_territory_without_outlines_has_its_report():
+    made = qs.report("region:04")
+    section = next(one for one in made.sections if one.title.startswith("Carte"))
+    assert section.figures == []
+    assert "Aucun contour" in section.notes[0]
+
+
+def test_a_report_saves_as_pdf_the_same_each_time(tmp_path, herault):
+    pytest.importorskip("typst")
+    first = herault.save(tmp_path / "a.pdf").read_bytes()
+    assert first.startswith(b"%PDF-")
+    assert first == herault.save(tmp_path / "b.pdf").read_bytes()

@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from qpv_sante.catalogue import Table
+from qpv_sante.content import open_workbook
 from qpv_sante.errors import SchemaError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.imports.metadata import MISSING, Metadata, missing_markers
 from qpv_sante.observations import FLAGS, MISSING_FLAGS, TOTAL
@@ -98,14 +99,7 @@ def _cells(path: Path, content: bytes, declared: Metadata, where: str) -> pd.Dat
 
 
 def _first_sheet(content: bytes, where: str) -> str:
-    import io
-
-    import python_calamine
-
-    try:
-        return str(python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)).sheet_names[0])
-    except python_calamine.CalamineError as error:
-        raise SchemaError(f"{where}: not a readable workbook: {error}") from error
+    return str(open_workbook(content, where=where).sheet_names[0])
 
 
 def _decimal(path: Path, declared: Metadata) -> Literal[",", "."]:

@@ -6,24 +6,32 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
-import numpy as np
-import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
-from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
-from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
-from qpv_sante.maps import labels, layers
+from qpv_sante.errors import SchemaError
+from qpv_sante.geography import department_of_qpv, is_overseas
+from qpv_sante.maps import gather, labels, layers, scene
+from qpv_sante.maps.bivariate import plot_bivariate_map
+from qpv_sante.maps.classes import class_breaks, classify
+from qpv_sante.maps.interactive import InteractiveMap, explore_map
 from qpv_sante.observations import MISSING_FLAGS
+
+__all__ = [
+    "InteractiveMap",
+    "class_breaks",
+    "classify",
+    "draw_map",
+    "explore_map",
+    "plot_bivariate_map",
+    "plot_map",
+]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from qpv_sante.territories import Territory
 
-SCHEMES = ("quantiles", "natural_breaks")
-_OUTLINES = ("department", "region")
-_MAX_NAMES = 12
 _LEGEND_POINTS = 190.0
 _TEXTS: dict[str, dict[str, str]] = {
     "fr": {
@@ -31,12 +39,9 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "Un symbole par QPV.",
         "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
-        "paris": "Paris et petite couronne",
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
         "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
-        "title": "{label} : estimation, non mesurée",
-        "partly_title": "{label} (en partie estimation, non mesurée)",
         "undrawn": "QPV sans contour publié, non dessinés : {n}.",
         "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
         "no_background": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
@@ -47,109 +52,15 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "One symbol a QPV.",
         "small_symbol": "One symbol for each QPV too small to be seen.",
-        "paris": "Paris and inner suburbs",
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
         "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
-        "title": "{label}: estimate, not measured",
-        "partly_title": "{label} (in part estimate, not measured)",
         "undrawn": "QPV without a published outline, not drawn: {n}.",
         "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
         "no_background": "No department outline is published for this territory: only QPV are placed.",
         "no_coast": "Overseas: QPV are placed without coastline, each inset at its own scale.",
     },
 }
-
-
-def class_breaks(
-    values: Sequence[float] | pd.Series, k: int = 5, *, scheme: str = "quantiles", decimals: int = 1
-) -> list[float]:
-    """Class limits, to be shared by maps that are compared.
-
-    Parameters
-    ----------
-    values : sequence of float
-        Values of every map that is to share the classes; missing ones are left out.
-    k : int
-        Number of classes, at most.
-    scheme : {"quantiles", "natural_breaks"}
-        Quantiles as `mapclassify.Quantiles` gives them, or `mapclassify.NaturalBreaks`.
-    decimals : int
-        Values are classed as they are printed, so that a legend and a table never disagree.
-
-    Returns
-    -------
-    list of float
-        The lowest value, then the upper limit of each class, included in it. With `k` distinct values or
-        fewer, each has its class. Empty without a value.
-
-    Raises
-    ------
-    UnknownNameError
-        Unknown scheme.
-
-    Examples
-    --------
-    >>> class_breaks([10, 20, 30, 40, 50, 60, 70, 80, 90, 100], k=4)
-    [10.0, 32.5, 55.0, 77.5, 100.0]
-    >>> class_breaks([12.0, 12.0, 15.0])
-    [12.0, 12.0, 15.0]
-    """
-    if scheme not in SCHEMES:
-        raise UnknownNameError(f"Unknown scheme {scheme!r}. {did_you_mean(scheme, SCHEMES)}")
-    known = np.round(pd.Series(values, dtype="float64").dropna().to_numpy(), decimals)
-    if not len(known):
-        return []
-    distinct = np.unique(known)
-    if len(distinct) <= k:
-        uppers = distinct
-    elif scheme == "quantiles":
-        # the same numbers as mapclassify's, whose import alone takes longer than drawing a national map
-        uppers = np.quantile(known, np.linspace(0, 1, k + 1)[1:])
-    else:
-        import mapclassify
-
-        uppers = mapclassify.NaturalBreaks(known, k=k).bins
-    uppers = np.unique(np.round(uppers, decimals))
-    return [float(distinct[0]), *(float(upper) for upper in uppers)]
-
-
-def classify(values: pd.Series, breaks: Sequence[float], *, decimals: int = 1) -> pd.Series:
-    """Number of the class of each value, from 0; -1 where the value is missing.
-
-    Parameters
-    ----------
-    values : Series of float
-    breaks : sequence of float
-        As `class_breaks` gives them.
-    decimals : int
-
-    Raises
-    ------
-    ComparabilityError
-        Values outside the classes, or limits that do not increase.
-
-    Examples
-    --------
-    >>> classify(pd.Series([10.0, 32.5, 33.0, None]), [10.0, 32.5, 100.0]).tolist()
-    [0, 0, 1, -1]
-    """
-    known = values.round(decimals)
-    if known.isna().all():
-        return pd.Series(-1, index=values.index)
-    limits = np.round(np.asarray(breaks, dtype="float64"), decimals)
-    if len(limits) < 2 or (np.diff(limits)[1:] <= 0).any() or limits[1] < limits[0]:
-        raise ComparabilityError(
-            f"breaks are the lowest value then increasing upper limits, at least two numbers; got {list(breaks)}."
-        )
-    low, high = known.min(), known.max()
-    if low < limits[0] or high > limits[-1]:
-        raise ComparabilityError(
-            f"Values go from {low:g} to {high:g}, outside the breaks ({limits[0]:g} to {limits[-1]:g}). "
-            "Maps that share classes need class_breaks() of all their values together."
-        )
-    number = np.searchsorted(limits[1:], known.to_numpy(), side="left")
-    return pd.Series(number, index=values.index).where(known.notna(), -1)
 
 
 def plot_map(
@@ -202,59 +113,22 @@ def plot_map(
     ComparabilityError
         Several sources, or values outside `breaks`.
     """
-    from qpv_sante import loading
-
     language = style.check_lang(lang)
-    places = loading.gazetteer()
-    place = places.resolve(territory)
-    # of all France: a territory that the source does not cover is told QPV by QPV, not by an error
-    frame = loading.load_observations(
-        indicator, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source
-    )
-    sources = frame["source"].astype("str").unique()
-    if len(sources) > 1:
-        raise ComparabilityError(
-            f"{indicator} of {year} has several sources by QPV: {', '.join(sources)}. Pass source= with one of them."
-        )
-    members = places.qpv_in(place, geo_vintage)
-    if members.empty and place is not None:
-        other = len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))
-        raise UnavailableLevelError(
-            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to map. "
-            f"QPV of the other zoning: {other}."
-        )
-    outlines = loading.load_zones("qpv", vintage=geo_vintage, territory=place)[["geo_code", "geometry"]]
-    frame = frame.assign(flag=frame["flag"].astype("str"))
-    zones = members[["geo_code", "name", "department"]].merge(outlines, on="geo_code", how="left", validate="1:1")
-    zones = zones.merge(frame[["geo_code", "value", "flag"]], on="geo_code", how="left", validate="1:1")
-    zones["flag"] = zones["flag"].fillna("unavailable")
-    background = {level: loading.load_zones(level, vintage=2018) for level in _OUTLINES}
+    place = gather.resolve(territory)
+    frame = gather.figures(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source)
+    classes = style.classes_label(sex, age, language)
+    mapped = gather.mapped(frame, place, geo_vintage)
+    known = catalogue().indicator(indicator)
     return draw_map(
-        gpd.GeoDataFrame(zones, geometry="geometry", crs=outlines.crs),
-        catalogue().indicator(indicator),
-        geo_vintage=geo_vintage,
+        **mapped,
+        indicator=known,
         year=year,
-        background=background,
-        place=place,
-        focus=_focus(place),
-        sources=list(sources),
-        classes=style.classes_label(sex, age, language),
+        geo_vintage=geo_vintage,
+        classes=classes,
         breaks=breaks,
         ax=ax,
         lang=language,
     )
-
-
-def _focus(place: Territory | None) -> gpd.GeoDataFrame | None:
-    """Outlines that frame the map of a region or department; none for cities and overseas."""
-    from qpv_sante import loading
-
-    if place is None or place.level not in _OUTLINES:
-        return None
-    try:
-        return loading.load_zones(place.level, vintage=2018, territory=place)
-    except UnavailableLevelError:
-        return None
 
 
 def draw_map(
@@ -319,32 +193,14 @@ def draw_map(
     zones = zones.assign(number=classify(zones["value"], limits, decimals=indicator.decimals))
     zones["kind"] = zones["flag"].astype("str").where(zones["flag"].isin(MISSING_FLAGS), "unavailable")
     zones["kind"] = zones["kind"].where(zones["value"].isna(), "values")
-    national = place is None or place.level == "country"
-    departments = department_of_qpv(zones["geo_code"])
-    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
-    background = {level: outlines.to_crs(crs) for level, outlines in (background or {}).items()}
-    drawn = zones[zones.geometry.notna()]
-    here = drawn[~is_overseas(departments[drawn.index])] if national else drawn
     colours = layers.class_colours(max(len(limits) - 1, 0), dark_is_low=indicator.higher_is == "better")
     with style.figure_style():
         own = ax is None
         axes = style.new_axes() if ax is None else ax
-        framed = focus.to_crs(crs) if focus is not None else None
-        scene = layers.Scene(here.to_crs(crs), background, colours, national, framed)
-        layers.set_frame(axes, layers.extent(scene), own=own)
-        with_background = layers.draw_background(axes, scene)
-        symbols = layers.draw_zones(axes, scene)
-        labels.write_departments(axes, scene)
-        below = 6.0
-        if national:
-            layers.draw_paris(axes, scene, _TEXTS[lang]["paris"])
-            overseas = drawn[is_overseas(departments[drawn.index])]
-            below += layers.draw_overseas(axes, overseas, colours)
-        else:
-            layers.add_scale_bar(axes, lang)
-            if place is not None and place.level not in _OUTLINES and len(here) <= _MAX_NAMES:
-                labels.write_names(axes, scene)
-        labels.write_legend(axes, drawn, limits, indicator, colours, symbols=symbols, lang=lang)
+        drawn = scene.draw_scene(
+            axes, zones, colours, place=place, background=background, focus=focus, own=own, lang=lang
+        )
+        labels.write_legend(axes, drawn.zones, limits, indicator, colours, symbols=drawn.symbols, lang=lang)
         zoning = _TEXTS[lang]["zoning"].format(vintage=geo_vintage)
         when = style.year_label(indicator, sources, year, lang)
         where = place.name if place is not None else _TEXTS[lang]["france"]
@@ -352,24 +208,17 @@ def draw_map(
         # a layout engine may yet narrow axes that were given
         width = style.width_points(axes) + _LEGEND_POINTS if own else 0.85 * style.width_points(axes)
         style.add_headings(
-            axes, style.typography(_title(zones, indicator, lang), lang), subtitle, above=10, width=width
+            axes, style.typography(labels.title_of(zones, indicator, lang), lang), subtitle, above=10, width=width
         )
-        notes = _notes(zones, lang, symbols=symbols, background=with_background, national=national)
-        outlines = [f"anct_qpv{geo_vintage}", *(["ign_departments"] if with_background else [])]
+        notes = _notes(
+            zones, lang, symbols=drawn.symbols, background=drawn.background, national=scene.is_national(place)
+        )
+        outlines = scene.outline_sources(geo_vintage, drawn)
         notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
-        style.add_notes(axes, notes, below=below, width=width)
+        style.add_notes(axes, notes, below=drawn.below, width=width)
         if own:
             style.fit_figure(axes)
     return axes
-
-
-def _title(zones: gpd.GeoDataFrame, indicator: Indicator, lang: style.Lang) -> str:
-    """The indicator's label, which says when the values drawn are estimates."""
-    estimated = layers.is_estimated(zones)
-    if not estimated.any():
-        return indicator.label[lang]
-    every = bool(estimated[zones["value"].notna()].all())
-    return _TEXTS[lang]["title" if every else "partly_title"].format(label=indicator.label[lang])
 
 
 def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, background: bool, national: bool) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator
@@ -16,12 +17,26 @@ from qpv_sante.observations import FLAG_LABELS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_NAMES = 12  # beyond, names of QPV would hide the map
 _TO = {"fr": "à", "en": "to"}
 
 
-def _class_labels(
-    drawn: gpd.GeoDataFrame, limits: Sequence[float], indicator: Indicator, lang: style.Lang
-) -> list[str]:
+_TITLES = {
+    "fr": ("{label} : estimation, non mesurée", "{label} (en partie estimation, non mesurée)"),
+    "en": ("{label}: estimate, not measured", "{label} (in part estimate, not measured)"),
+}
+
+
+def title_of(zones: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> str:
+    """The indicator's label, which says when the values drawn are estimates."""
+    estimated = is_estimated(zones)
+    if not estimated.any():
+        return indicator.label[lang]
+    every = bool(estimated[zones["value"].notna()].all())
+    return _TITLES[lang][0 if every else 1].format(label=indicator.label[lang])
+
+
+def class_labels(drawn: gpd.GeoDataFrame, limits: Sequence[float], indicator: Indicator, lang: style.Lang) -> list[str]:
     """Ranges of the classes as printed: they do not touch, since values are classed as printed."""
     symbol, decimals = style.unit_symbol(indicator.unit[lang]), indicator.decimals
     step = 10.0**-decimals
@@ -37,6 +52,47 @@ def _class_labels(
     return labels
 
 
+def _entry(text: str, count: int, lang: style.Lang) -> str:
+    number = style.format_number(count, 0, lang=lang)
+    return style.typography(f"{text} : " if lang == "fr" else f"{text}: ", lang) + f"{number} QPV"
+
+
+def _handle(face: str, label: str, *, symbols: bool, hatch: str | None = None, marker: str = "o") -> Any:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if symbols and not hatch:
+        return Line2D([], [], ls="", marker=marker, markerfacecolor=face, markeredgecolor="#444444",
+                      markeredgewidth=0.5, markersize=7, label=label)  # fmt: skip
+    return Patch(facecolor=face, edgecolor="#444444", linewidth=0.5, hatch=hatch, label=label)
+
+
+def missing_handles(drawn: gpd.GeoDataFrame, *, symbols: bool, lang: style.Lang, suffix: str = "") -> list[Any]:
+    """Legend entries of QPV without a value, by reason, and of those to be read with caution.
+
+    Parameters
+    ----------
+    drawn : GeoDataFrame
+        QPV with an outline: `kind, flag`.
+    symbols : bool
+        Whether QPV are drawn as symbols.
+    suffix : str
+        After the words of a reason.
+    """
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for kind, (face, hatch, marker) in MISSING_LOOKS.items():
+        if count := int((drawn["kind"] == kind).sum()):
+            text = _entry(FLAG_LABELS[kind][lang] + suffix, count, lang)
+            handles.append(_handle(face, text, symbols=symbols, hatch=hatch, marker=marker))
+    if doubtful := int(((drawn["flag"] == "unreliable") & (drawn["kind"] == "values")).sum()):
+        text = {"fr": "dont ", "en": "of which "}[lang] + FLAG_LABELS["unreliable"][lang]
+        handles.append(Line2D([], [], ls="", marker="o", markerfacecolor="none", markeredgecolor="black",
+                              markeredgewidth=1.3, markersize=8, label=_entry(text, doubtful, lang)))  # fmt: skip
+    return handles
+
+
 def write_legend(
     ax: Axes,
     drawn: gpd.GeoDataFrame,
@@ -49,32 +105,13 @@ def write_legend(
 ) -> None:
     """Classes and reasons of missing values with the number of QPV drawn, right of the map."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
-    def entry(text: str, count: int) -> str:
-        return style.typography(f"{text} : " if lang == "fr" else f"{text}: ", lang) + f"{number(count)} QPV"
-
-    def number(count: int) -> str:
-        return style.format_number(count, 0, lang=lang)
-
-    def handle(face: str, label: str, hatch: str | None = None, marker: str = "o") -> Any:
-        if symbols and not hatch:
-            return Line2D([], [], ls="", marker=marker, markerfacecolor=face, markeredgecolor="#444444",
-                          markeredgewidth=0.5, markersize=7, label=label)  # fmt: skip
-        return Patch(facecolor=face, edgecolor="#444444", linewidth=0.5, hatch=hatch, label=label)
-
-    labels = _class_labels(drawn, limits, indicator, lang) if len(limits) > 1 else []
+    labels = class_labels(drawn, limits, indicator, lang) if len(limits) > 1 else []
     handles = [
-        handle(colours[position], entry(label, int((drawn["number"] == position).sum())))
+        _handle(colours[position], _entry(label, int((drawn["number"] == position).sum()), lang), symbols=symbols)
         for position, label in enumerate(labels)
     ]
-    for kind, (face, hatch, marker) in MISSING_LOOKS.items():
-        if count := int((drawn["kind"] == kind).sum()):
-            handles.append(handle(face, entry(FLAG_LABELS[kind][lang], count), hatch, marker))
-    if doubtful := int(((drawn["flag"] == "unreliable") & (drawn["kind"] == "values")).sum()):
-        text = {"fr": "dont ", "en": "of which "}[lang] + FLAG_LABELS["unreliable"][lang]
-        handles.append(Line2D([], [], ls="", marker="o", markerfacecolor="none", markeredgecolor="black",
-                              markeredgewidth=1.3, markersize=8, label=entry(text, doubtful)))  # fmt: skip
+    handles += missing_handles(drawn, symbols=symbols, lang=lang)
     title = f"{indicator.short[lang]} ({indicator.unit[lang]})"
     estimated = is_estimated(drawn)
     if count := int(estimated.sum()):
@@ -83,7 +120,7 @@ def write_legend(
             title += f" - {said}"
         else:
             text = {"fr": "dont ", "en": "of which "}[lang] + said
-            handles.append(Line2D([], [], ls="", label=entry(text, count)))
+            handles.append(Line2D([], [], ls="", label=_entry(text, count, lang)))
     unit = style.typography(title, lang)
     legend = ax.legend(
         handles=handles, title=style.wrap(unit, 32), loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0,

@@ -79,6 +79,11 @@ def class_colours(k: int, *, dark_is_low: bool = False) -> list[str]:
     return colours[::-1] if dark_is_low else colours
 
 
+def overseas_name(code: str) -> str:
+    """Short name of an overseas department or collectivity."""
+    return _OVERSEAS_NAMES.get(code, code)
+
+
 def extent(scene: Scene) -> Bounds:
     """Limits of the map: the territory's outline, else the QPV with some room around."""
     if scene.national and "department" in scene.background:
@@ -235,7 +240,7 @@ def draw_overseas(ax: Axes, zones: gpd.GeoDataFrame, colours: Sequence[str]) -> 
         _square(inset, (west - room, south - room, east + room, north + room))
         inset.set_facecolor(style.BACKGROUND)
         draw_zones(inset, Scene(own, {}, colours, national=True), size=11.0)
-        inset.set_title(_OVERSEAS_NAMES.get(code, code), fontsize=7, pad=2.5)
+        inset.set_title(overseas_name(code), fontsize=7, pad=2.5)
         inset.set_gid(f"inset-{code}")
     return float((height + title) * box.height / style.root_figure(ax).dpi * 72)
 
@@ -267,3 +272,38 @@ def add_scale_bar(ax: Axes, lang: style.Lang) -> None:
         scale_formatter=lambda value, unit: f"{style.format_number(value, 0, lang=lang)}\u202f{unit}",
     )  # fmt: skip
     ax.add_artist(bar)
+
+
+def north_angle(x: float, y: float, crs: int) -> float:
+    """Direction of true north at a point of a projected map, in degrees clockwise from the top.
+
+    Examples
+    --------
+    >>> round(north_angle(700_000, 6_600_000, 2154), 6), round(north_angle(1_200_000, 6_100_000, 2154), 1)
+    (0.0, -4.4)
+    """
+    from pyproj import Transformer
+
+    there = Transformer.from_crs(crs, 4326, always_xy=True)
+    longitude, latitude = there.transform(x, y)
+    east, north = there.transform(longitude, latitude + 0.01, direction="INVERSE")
+    return float(np.degrees(np.arctan2(east - x, north - y)))
+
+
+def add_north(ax: Axes, crs: int, lang: style.Lang) -> None:
+    """Arrow to true north, above the scale bar: for maps without known outlines."""
+    (west, east), (south, top) = ax.get_xlim(), ax.get_ylim()
+    angle = np.radians(north_angle((west + east) / 2, (south + top) / 2, crs))
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "axes fraction"), "textcoords": "offset points"}
+    foot, length = np.array([22.0, 34.0]), 22.0
+    head = foot + length * np.array([np.sin(angle), np.cos(angle)])
+    # two annotations: a text at the head, and a line whose ends are both in points from the corner of the axes
+    ax.annotate("N", (1, 0), tuple(head), ha="center", va="bottom", fontsize=style.SMALL_SIZE, color=style.MUTED,
+                gid="north", **place)  # fmt: skip
+    from matplotlib.text import OffsetFrom
+
+    corner = ax.annotate("", (1, 0), (0, 0), **place)
+    arrow = {"arrowstyle": "-|>", "color": style.MUTED, "lw": 1, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=tuple(head), xycoords=OffsetFrom(corner, (0, 0), "points"), xytext=tuple(foot),
+                textcoords=OffsetFrom(corner, (0, 0), "points"), gid="north-arrow",
+                arrowprops=arrow)  # fmt: skip

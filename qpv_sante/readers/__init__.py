@@ -50,6 +50,8 @@ _READERS = {
     "opendatasoft_csv": "qpv_sante.readers.opendatasoft:read_csv",
     "opendatasoft_records": "qpv_sante.readers.opendatasoft:read_records",
     "answer_sheets": "qpv_sante.readers.answers:read",
+    "facility_counts": "qpv_sante.readers.facilities:read",
+    "located_points": "qpv_sante.readers.points:read",
 }
 
 

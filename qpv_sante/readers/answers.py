@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from qpv_sante import observations
 from qpv_sante.catalogue import Indicator, Series, Source, Table, Vintage, catalogue
+from qpv_sante.content import open_workbook
 from qpv_sante.download import RawFile, open_member
 from qpv_sante.errors import CatalogueError, SchemaError
 from qpv_sante.forms import SheetForm
@@ -44,18 +44,12 @@ def read(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
         A sheet, answer, age class, code or marker that is not declared; answers that do not add up to
         their total; sheets that give the same people two populations.
     """
-    import python_calamine
-
     form = source.sheets
     if form is None:
         raise CatalogueError(f"source.{source.id}: the reader needs a [source.{source.id}.sheets] record.")
     where = f"{source.key(vintage)}, {raw.path.name}"
     with open_member(raw) as stream:
-        content = stream.read()
-    try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-    except python_calamine.CalamineError as error:
-        raise SchemaError(f"{where}: not a readable workbook: {error}") from error
+        book = open_workbook(stream.read(), where=where)
     series = catalogue().series_in(source.id, vintage.id)
     found, counts = [], {"sheets in the workbook": len(book.sheet_names)}
     for table in source.tables_of(vintage):

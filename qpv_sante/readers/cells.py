@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante.catalogue import Note, Table
+from qpv_sante.content import open_workbook
 from qpv_sante.errors import SchemaError
 from qpv_sante.observations import MISSING_FLAGS
 
@@ -144,12 +145,7 @@ def read_text_sheet(content: bytes, table: Table, *, where: str) -> pd.DataFrame
     SchemaError
         Not a workbook, no such sheet (the message lists them), or no row.
     """
-    import python_calamine
-
-    try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-    except python_calamine.CalamineError as error:
-        raise SchemaError(f"{where}: not a readable workbook: {error}") from error
+    book = open_workbook(content, where=where)
     if table.sheet not in book.sheet_names:
         raise SchemaError(f"{where}: no sheet {table.sheet!r}; the workbook has {book.sheet_names}.")
     rows = book.get_sheet_by_name(table.sheet).to_python(skip_empty_area=False)

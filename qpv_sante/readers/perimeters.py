@@ -9,6 +9,7 @@ import pyogrio
 import shapely
 
 from qpv_sante.catalogue import Source, Table, Vintage
+from qpv_sante.content import check_archive
 from qpv_sante.download import RawFile
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import check_codes
@@ -52,6 +53,8 @@ def read(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
 
 
 def _open(raw: RawFile, table: Table, *, where: str) -> gpd.GeoDataFrame:
+    if raw.path.suffix == ".zip":
+        check_archive(raw.path)
     path = f"/vsizip/{raw.path}/{table.member}" if raw.path.suffix == ".zip" else str(raw.path)
     # None lets the file say its own encoding (a .cpg, or UTF-8 by GeoJSON's standard)
     encoding = None if table.encoding == "utf-8-sig" else table.encoding

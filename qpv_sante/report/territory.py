@@ -1,24 +1,20 @@
-"""The territory report: what is measured in QPV, against their surroundings, in one self-contained page."""
+"""The territory report: what is measured in QPV, against their surroundings, ranked, summed up, with its sources."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from qpv_sante import comparison, listing, loading, style
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import StoreError, UnavailableLevelError
-from qpv_sante.export import check_suffix, restrictions
+from qpv_sante.errors import UnavailableLevelError
+from qpv_sante.export import restrictions
+from qpv_sante.report import sections as parts
+from qpv_sante.report.page import Report, Section, Table, figure_of
+from qpv_sante.report.supply import care_section
+from qpv_sante.report.words import HEADER, HEADER_ALONE, HEADER_IMPORTED, WORDS
 from qpv_sante.territories import Territory
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # What a report shows: indicator, year and reference, for each zoning
 COMPARED: dict[int, tuple[tuple[str, int, str], ...]] = {
@@ -47,156 +43,13 @@ QPV_ONLY: dict[int, tuple[tuple[str, int], ...]] = {
         ("employment_rate", 2020),
     ),
 }
+# Rates of which the number of persons is published: they can be ranked, and summed up by groups
+RANKED: dict[int, tuple[str, int]] = {2015: ("c2s_share", 2022), 2024: ("poverty_rate", 2021)}
+SUMMED: dict[int, tuple[str, int]] = {2015: ("c2s_share", 2022), 2024: ("employment_rate", 2020)}
 _GROUPING = {"country": "region", "region": "department", "department": "commune", "epci": "commune"}
 _MAX_ROWS = 25
 
-WORDS: dict[str, dict[str, str]] = {
-    "title": {"fr": "Quartiers prioritaires : {place}", "en": "Priority neighbourhoods: {place}"},
-    "lead": {
-        "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est "
-        "donné avec son année, sa référence, le nombre de quartiers qui le portent et ce que le secret laisse inconnu.",
-        "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, "
-        "the number of neighbourhoods that carry it and what secrecy leaves unknown.",
-    },
-    "whole": {
-        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference}, {used} QPV).",
-        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference}, {used} QPV).",
-    },
-    "largest": {
-        "fr": "L'écart va de {low} ({low_place}) à {high} ({high_place}).",
-        "en": "The gap goes from {low} ({low_place}) to {high} ({high_place}).",
-    },
-    "missing": {
-        "fr": "Sans valeur publiée ou sans référence : {places}.",
-        "en": "Without a published value or reference: {places}.",
-    },
-    "alone": {"fr": "Ce qui n'est publié que par QPV", "en": "What is published by QPV only"},
-    "alone_note": {
-        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, autour des QPV : "
-        "on ne les compare donc pas.",
-        "en": "No open file gives these indicators, of the same source and year, for the surroundings.",
-    },
-    "health": {
-        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée "
-        "ici sur un quartier.",
-        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a quarter.",
-    },
-    "imported": {"fr": "Chiffres importés", "en": "Imported figures"},
-    "imported_note": {
-        "fr": "Ces chiffres ne sont pas dans les données ouvertes : l'utilisateur les a importés.",
-        "en": "These figures are not open data: the user imported them.",
-    },
-    "restricted": {"fr": "Diffusion restreinte : {notice}", "en": "Restricted: {notice}"},
-    "cut": {
-        "fr": "Les {shown} premières lignes sur {total}.",
-        "en": "The first {shown} rows of {total}.",
-    },
-    "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
-    "map": {"fr": "Carte", "en": "Map"},
-}
-_HEADER = {
-    "fr": ("Territoire", "QPV", "Bornes", "Référence", "Bornes", "Écart", "Rapport", "QPV utilisés", "Statut"),
-    "en": ("Territory", "QPV", "Bounds", "Reference", "Bounds", "Gap", "Ratio", "QPV used", "Status"),
-}
-_HEADER_ALONE = {
-    "fr": (
-        "Indicateur",
-        "Ensemble des QPV",
-        "Bornes",
-        "Médiane des QPV",
-        "Du 1er au 3e quartile",
-        "QPV utilisés",
-        "Année",
-    ),
-    "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
-}
-
-_HEADER_IMPORTED = {
-    "fr": ("Indicateur", "QPV", "Valeur", "Bornes", "Statut", "Année", "Source"),
-    "en": ("Indicator", "QPV", "Value", "Bounds", "Status", "Year", "Source"),
-}
 _MAX_IMPORTED = 300
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as printed."""
-
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass
-class Section:
-    """A part of a report."""
-
-    title: str
-    findings: list[str] = field(default_factory=list)
-    figures: list[dict[str, str]] = field(default_factory=list)
-    table: Table | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Report:
-    """A report: shows in notebooks, saves as one HTML file that needs nothing else.
-
-    Attributes
-    ----------
-    title, lead : str
-    sections : list of Section
-    sources : list of str
-        Citations.
-    lang : str
-    """
-
-    title: str
-    lead: str
-    sections: list[Section]
-    sources: list[str]
-    lang: str = "fr"
-
-    @property
-    def html(self) -> str:
-        """The page, every label escaped."""
-        import jinja2
-
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("qpv_sante"),
-            autoescape=True,
-            trim_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        return environment.get_template("report.html").render(
-            title=self.title, lead=self.lead, sections=self.sections, sources=self.sources, lang=self.lang
-        )
-
-    def _repr_html_(self) -> str:
-        import html
-
-        # in a frame of its own: its style stays out of the notebook's
-        look = "width:100%;height:40em;border:1px solid #d9d9d9"
-        return f'<iframe style="{look}" srcdoc="{html.escape(self.html)}"></iframe>'
-
-    def save(self, path: Path | str) -> Path:
-        """Write the page.
-
-        Raises
-        ------
-        UnknownNameError
-            A suffix other than `.html`.
-        StoreError
-            The file cannot be written.
-        """
-        path = Path(path)
-        check_suffix(path, (".html",))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.html, encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error}") from error
-        return path
 
 
 def report(
@@ -218,8 +71,10 @@ def report(
     Returns
     -------
     Report
-        With a section of imported figures where an import has rows for these QPV (see `import_observations`);
-        the restriction notice of a restricted source is printed there and in the sources.
+        Comparisons, a map, the QPV ranked with the doubt on each rank, a summary of their inequality, what is published
+        by QPV only, health at the level where it is known. With a section of imported figures where an import has rows
+        for these QPV (see `import_observations`); the restriction notice of a restricted source is printed there and
+        in the sources.
 
     Raises
     ------
@@ -244,19 +99,33 @@ def report(
         sections.append(section)
         sources += used
     first, first_year, _ = COMPARED[geo_vintage][0]
-    axes = maps.plot_map(first, geo_vintage=geo_vintage, year=first_year, territory=scope, lang=lang)
-    title = f"{WORDS['map'][lang]} : {listing.label_of(first, lang, short=True).lower()}"
-    sections.append(Section(style.typography(title, lang), figures=[figure_of(axes, title)]))
-    alone, used = qpv_only_section(geo_vintage, scope, lang)
-    sections.append(alone)
+    title = style.typography(f"{WORDS['map'][lang]} : {listing.label_of(first, lang, short=True)}", lang)
+    try:
+        axes = maps.plot_map(first, geo_vintage=geo_vintage, year=first_year, territory=scope, lang=lang)
+    except UnavailableLevelError:
+        # overseas QPV of 2015 have no published outline: the rest of the report stands
+        sections.append(Section(title, notes=[style.typography(WORDS["no_map"][lang], lang)]))
+    else:
+        sections.append(Section(title, figures=[figure_of(axes, title)]))
+    for made in (
+        parts.rank_section(*RANKED[geo_vintage], geo_vintage, scope, lang),
+        parts.inequality_section(*SUMMED[geo_vintage], geo_vintage, scope, lang),
+        qpv_only_section(geo_vintage, scope, lang),
+        parts.health_section(place, lang),
+        parts.surveys_section(lang),
+        care_section(scope, geo_vintage, lang),
+    ):
+        if made is not None:
+            sections.append(made[0])
+            sources += made[1]
     if brought := imported_section(geo_vintage, scope, lang):
         sections.append(brought[0])
-        used += brought[1]
+        sources += brought[1]
     return Report(
         title=style.typography(WORDS["title"][lang].format(place=place.name), lang),
         lead=style.typography(WORDS["lead"][lang].format(number=number, vintage=geo_vintage), lang),
         sections=sections,
-        sources=[style.typography(line, lang) for line in dict.fromkeys([*sources, *used])],
+        sources=[style.typography(line, lang) for line in dict.fromkeys(sources)],
         lang=lang,
     )
 
@@ -355,9 +224,9 @@ def gap_table(gaps: pd.DataFrame, lang: str = "fr") -> Table:
         [
             str(row.territory),
             number(row.qpv_value),
-            _span(row.qpv_lower, row.qpv_upper, known.decimals, lang),
+            parts.span(row.qpv_lower, row.qpv_upper, known.decimals, lang),
             number(row.reference_value),
-            _span(row.reference_lower, row.reference_upper, known.decimals, lang),
+            parts.span(row.reference_lower, row.reference_upper, known.decimals, lang),
             number(row.difference, sign=True),
             number(row.ratio, decimals=2),
             f"{row.n_used}/{row.n_total}",
@@ -371,7 +240,7 @@ def gap_table(gaps: pd.DataFrame, lang: str = "fr") -> Table:
     )
     if first["reference_label"]:
         caption += (" ; référence : " if lang == "fr" else "; reference: ") + str(first["reference_label"])
-    return Table(style.typography(caption, lang), _HEADER[lang], rows)
+    return Table(style.typography(caption, lang), HEADER[lang], rows)
 
 
 def qpv_only_section(geo_vintage: int, scope: Territory | None, lang: str) -> tuple[Section, list[str]]:
@@ -393,9 +262,9 @@ def qpv_only_section(geo_vintage: int, scope: Territory | None, lang: str) -> tu
             [
                 known.label[lang],
                 number(row["qpv_value"]),
-                _span(row["qpv_lower"], row["qpv_upper"], known.decimals, lang),
+                parts.span(row["qpv_lower"], row["qpv_upper"], known.decimals, lang),
                 number(row["qpv_median"]),
-                _span(row["qpv_q1"], row["qpv_q3"], known.decimals, lang),
+                parts.span(row["qpv_q1"], row["qpv_q3"], known.decimals, lang),
                 f"{row['n_used']}/{row['n_total']}",
                 style.year_label(known, [str(row["source"])], year, lang),
             ]
@@ -403,7 +272,7 @@ def qpv_only_section(geo_vintage: int, scope: Territory | None, lang: str) -> tu
         cited += listing.cite(one).split("\n")
     title = WORDS["alone"][lang]
     notes = [style.typography(WORDS[name][lang], lang) for name in ("alone_note", "health")]
-    return Section(title, table=Table(title, _HEADER_ALONE[lang], rows), notes=notes), cited
+    return Section(title, table=Table(title, HEADER_ALONE[lang], rows), notes=notes), cited
 
 
 def imported_section(geo_vintage: int, scope: Territory | None, lang: str) -> tuple[Section, list[str]] | None:
@@ -447,7 +316,7 @@ def imported_section(geo_vintage: int, scope: Territory | None, lang: str) -> tu
                     ", ".join([measured.label[lang], *classes]),
                     f"{names.get(row.geo_code, '')} ({row.geo_code})",
                     style.format_number(row.value, measured.decimals, lang=lang, symbol=symbol),
-                    _span(row.lower, row.upper, measured.decimals, lang),
+                    parts.span(row.lower, row.upper, measured.decimals, lang),
                     FLAG_LABELS[str(row.flag)][lang],
                     str(row.year),
                     str(row.source),
@@ -460,23 +329,5 @@ def imported_section(geo_vintage: int, scope: Territory | None, lang: str) -> tu
     notes.append(WORDS["imported_note"][lang])
     if len(rows) > _MAX_IMPORTED:
         notes.append(WORDS["cut"][lang].format(shown=_MAX_IMPORTED, total=len(rows)))
-    table = Table(title, _HEADER_IMPORTED[lang], rows[:_MAX_IMPORTED])
+    table = Table(title, HEADER_IMPORTED[lang], rows[:_MAX_IMPORTED])
     return Section(title, table=table, notes=[style.typography(text, lang) for text in notes]), cited
-
-
-def _span(low: float, high: float, decimals: int, lang: style.Lang) -> str:
-    if pd.isna(low) or pd.isna(high):
-        return "–"
-    ends = [style.format_number(end, decimals, lang=lang) for end in (low, high)]
-    return ends[0] if ends[0] == ends[1] else (" à " if lang == "fr" else " to ").join(ends)
-
-
-def figure_of(axes: Axes, alt: str, *, dpi: int = 130) -> dict[str, str]:
-    """A figure as an inline image with its alternative text; the figure is closed."""
-    import matplotlib.pyplot as plt
-
-    figure = style.root_figure(axes)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight")
-    plt.close(figure)
-    return {"png": base64.b64encode(stream.getvalue()).decode("ascii"), "alt": alt}

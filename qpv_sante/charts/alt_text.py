@@ -1,0 +1,163 @@
+"""A plain sentence for those who do not see a figure, from what is drawn in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qpv_sante import style
+from qpv_sante.catalogue import catalogue
+from qpv_sante.charts.common import missing_words
+from qpv_sante.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_KINDS: dict[str, dict[str, str]] = {
+    "fr": {
+        "gap": "Graphique d'écarts",
+        "distribution": "Histogramme",
+        "trend": "Courbes par année",
+        "funnel": "Graphique en entonnoir",
+        "caterpillar": "Valeurs ordonnées avec leurs intervalles",
+        "gradient": "Gradient entre groupes",
+        "concentration": "Courbe de concentration",
+        "levels": "Valeurs par niveau géographique",
+        "map": "Carte",
+        "": "Figure",
+    },
+    "en": {
+        "gap": "Gap chart",
+        "distribution": "Histogram",
+        "trend": "Lines by year",
+        "funnel": "Funnel plot",
+        "caterpillar": "Ordered values with their intervals",
+        "gradient": "Gradient between groups",
+        "concentration": "Concentration curve",
+        "levels": "Values by geographical level",
+        "map": "Map",
+        "": "Figure",
+    },
+}
+_WORDS: dict[str, dict[str, str]] = {
+    "fr": {
+        "head": "{kind} : {label}, en {unit}.",
+        "rows": "{n} éléments dessinés.",
+        "row": "1 élément dessiné.",
+        "range": "De {low}{of_low} à {high}{of_high}.",
+        "one": "Une seule valeur : {low}{of_low}.",
+        "none": "Aucune valeur.",
+        "used": "QPV avec une valeur : {used} sur {total}.",
+        "missing": "Sans valeur : {listed}.",
+        "legend": "Légende : {listed}.",
+    },
+    "en": {
+        "head": "{kind}: {label}, in {unit}.",
+        "rows": "{n} items drawn.",
+        "row": "1 item drawn.",
+        "range": "From {low}{of_low} to {high}{of_high}.",
+        "one": "A single value: {low}{of_low}.",
+        "none": "No value.",
+        "used": "QPV with a value: {used} out of {total}.",
+        "missing": "Without a value: {listed}.",
+        "legend": "Legend: {listed}.",
+    },
+}
+
+
+def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
+    """Alternative text of a figure of the package: what it shows, its extremes and what is missing.
+
+    Parameters
+    ----------
+    figure : Axes or Figure
+        As the functions `plot_...` give it; of a figure, every axes that shows something, in turn.
+    lang : {"fr", "en"}
+        Language of the text. What was written on a map stays in the language of the map.
+
+    Returns
+    -------
+    str
+        Sentences on one line, for the `alt` attribute of an image: kind of figure, indicator and unit, territory,
+        zoning and year, number of rows, smallest and largest value, QPV with a value out of all, and reasons of the
+        missing ones.
+
+    Raises
+    ------
+    InvalidInputError
+        Neither axes nor figure, or axes on which the package drew nothing.
+
+    Examples
+    --------
+    >>> from qpv_sante import compare, plot_gap
+    >>> gap = compare("poverty_rate", geo_vintage=2015, year=2019, by="commune", territory="Béziers")
+    >>> figure_alt_text(plot_gap(gap, lang="en"), lang="en").split(". ")[0]
+    'Gap chart: Poverty rate (threshold at 60% of the median standard of living), in %'
+    """
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    language = style.check_lang(lang)
+    if isinstance(figure, FigureBase):
+        every = list(figure.axes)
+    elif isinstance(figure, Axes):
+        every = [figure]
+    else:
+        raise InvalidInputError(f"figure_alt_text takes Axes or a Figure; got {type(figure).__name__}.")
+    texts = [text for axes in every if (text := _of_axes(axes, language))]
+    if not texts:
+        raise InvalidInputError(
+            "figure_alt_text: nothing of the package is drawn there. Give it what plot_gap, plot_map or another "
+            "plot_ function returned."
+        )
+    return " ".join(texts)
+
+
+def _of_axes(ax: Axes, lang: style.Lang) -> str:
+    found = style.description_of(ax)
+    return _from_texts(ax, lang) if found is None else _from_description(found, lang)
+
+
+def _from_description(found: style.Description, lang: style.Lang) -> str:
+    words = _WORDS[lang]
+    indicator = catalogue().indicator(found.indicator)
+    kind = _KINDS[lang].get(found.kind, _KINDS[lang][""])
+    parts = [words["head"].format(kind=kind, label=indicator.label[lang], unit=indicator.unit[lang])]
+    parts.append(style.capitalise(found.scope[lang]) + ".")
+    count = style.format_number(found.rows, 0, lang=lang)
+    parts.append(words["row" if found.rows == 1 else "rows"].format(n=count))
+    symbol = style.unit_symbol(indicator.unit[lang])
+    if found.values:
+        low, high = min(found.values, key=found.values.__getitem__), max(found.values, key=found.values.__getitem__)
+        numbers = {
+            "low": style.format_number(found.values[low], indicator.decimals, lang=lang, symbol=symbol),
+            "high": style.format_number(found.values[high], indicator.decimals, lang=lang, symbol=symbol),
+        }
+        named = {"of_low": f" ({low})", "of_high": f" ({high})"}
+        parts.append(words["one" if len(found.values) == 1 else "range"].format(**numbers, **named))
+    else:
+        parts.append(words["none"])
+    if found.n_used is not None and found.n_total is not None:
+        used, total = (style.format_number(number, 0, lang=lang) for number in (found.n_used, found.n_total))
+        parts.append(words["used"].format(used=used, total=total))
+    if found.missing:
+        parts.append(words["missing"].format(listed=missing_words(found.missing, lang)))
+    parts += found.said.get(lang, [])
+    return style.typography(" ".join(parts), lang)
+
+
+def _from_texts(ax: Axes, lang: style.Lang) -> str:
+    """What the axes carry in words: a map has a title, classes with their numbers, and notes."""
+    texts = {artist.get_gid(): artist.get_text() for artist in ax.texts if artist.get_gid()}
+    if "title" not in texts:
+        return ""
+    drawn = {str(artist.get_gid()).partition("-")[0] for artist in ax.get_children() if artist.get_gid()}
+    kind = _KINDS[lang]["map" if drawn & {"polygons", "symbols"} else ""]
+    colon = " : " if lang == "fr" else ": "
+    parts = [f"{kind}{colon}{texts['title']}.", f"{texts.get('subtitle', '')}."]
+    legend = ax.get_legend()
+    if legend is not None:
+        entries = [text.get_text() for text in (legend.get_title(), *legend.get_texts()) if text.get_text()]
+        parts.append(_WORDS[lang]["legend"].format(listed="; ".join(entries) if lang == "en" else " ; ".join(entries)))
+    parts.append(texts.get("notes", "").split("\n")[0])
+    return style.typography(" ".join(" ".join(parts).split(" \n ")).replace("\n", " "), lang).strip()

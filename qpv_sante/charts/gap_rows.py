@@ -1,0 +1,157 @@
+"""Rows of the gap chart, from either kind of comparison, and its words."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from qpv_sante.catalogue import Indicator
+from qpv_sante.charts import common
+from qpv_sante.errors import ComparabilityError, SchemaError
+from qpv_sante.geography import fold
+
+REQUIRED = (
+    *("territory", "territory_code", "indicator", "year", "geo_vintage", "reference", "qpv_value"),
+    *("reference_value", "difference", "n_used", "n_total", "source"),
+)
+_OPTIONAL = (
+    *("qpv_lower", "qpv_upper", "reference_lower", "reference_upper", "qpv_q1", "qpv_median", "qpv_q3"),
+    *("interval", "flag", "sex", "age", "reference_label", "unit", "reference_source"),
+    *("reference_note", "surveys"),
+)
+TEXTS: dict[str, dict[str, str]] = {
+    "fr": {
+        "qpv": "QPV (ensemble du territoire)",
+        "one_qpv": "QPV",
+        "spread": "QPV : du premier au troisième quartile, trait à la médiane des quartiers",
+        "unreliable": "QPV, valeur à interpréter avec prudence",
+        "territory": "{level}",
+        "territory_unreliable": "{level}, valeur à interpréter avec prudence",
+        "zoning": "Quartiers prioritaires (QPV, zonage {vintage}) et {reference}",
+        "country": "France (comprend le territoire)",
+        "levels": "{level} et {reference}",
+        "territory_missing": "Sans valeur publiée",
+        "sample": "À droite de chaque ligne : écart entre le territoire et la référence, puis n, nombre de personnes "
+        "interrogées, s'il est publié. Ces valeurs ne sont pas celles de QPV.",
+        "surveys": "Non dessinés ici : {number} résultats d'enquêtes nationales dans et hors quartiers (voir "
+        "plot_levels).",
+        "gap": "écart",
+        "points": "écart (points)",
+        "missing": "Sans valeur pour les QPV",
+        "no_reference": "réf. non disponible",
+        "no_references": "La référence n'a de valeur pour aucune ligne : les écarts ne sont pas calculés.",
+        "counts": "À droite de chaque ligne : écart entre les QPV et la référence, puis QPV ayant une valeur sur "
+        "l'ensemble des QPV.",
+    },
+    "en": {
+        "qpv": "QPV (whole territory)",
+        "one_qpv": "QPV",
+        "spread": "QPV: first to third quartile, line at the median of neighbourhoods",
+        "unreliable": "QPV, value to be read with caution",
+        "territory": "{level}",
+        "territory_unreliable": "{level}, value to be read with caution",
+        "zoning": "Priority neighbourhoods (QPV, {vintage} zoning) and {reference}",
+        "country": "France (holds the territory)",
+        "levels": "{level} and {reference}",
+        "territory_missing": "No published value",
+        "sample": "Right of each row: gap between territory and reference, then n, number of people asked, where "
+        "published. These values are not those of QPV.",
+        "surveys": "Not drawn here: {number} results of national surveys inside and outside neighbourhoods (see "
+        "plot_levels).",
+        "gap": "gap",
+        "points": "gap (points)",
+        "missing": "No value for QPV",
+        "no_reference": "no reference value",
+        "no_references": "The reference has no value in any row: gaps are not computed.",
+        "counts": "Right of each row: gap between QPV and reference, then QPV with a value out of all QPV.",
+    },
+}
+
+
+def prepare(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Rows to draw, checked: of `compare` by QPV, or of the health figures of larger territories.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        As `compare` gives it, for an indicator that is published by QPV or not.
+
+    Returns
+    -------
+    DataFrame
+        With `subject`, `qpv` or `territory`: whose value stands in `qpv_value`.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, or there is no row.
+    ComparabilityError
+        Several indicators, years, zonings, classes or references, or too many rows.
+    """
+    if {"kind", "value", "reference_value"} <= set(comparison.columns):
+        comparison = _of_territories(comparison)
+    common.check_columns(comparison, REQUIRED, "plot_gap", "compare()")
+    rows = comparison.reset_index(drop=True)
+    rows = rows.assign(**{name: None for name in _OPTIONAL if name not in rows})
+    if "subject" not in rows:
+        rows["subject"] = "qpv"
+    names = ("indicator", "year", "geo_vintage", "sex", "age", "reference")
+    common.check_single(rows, names, "plot_gap", "comparison")
+    if len(rows) > common.MAX_ROWS:
+        raise ComparabilityError(
+            f"plot_gap draws at most {common.MAX_ROWS} rows, got {len(rows)}: more cannot be read. Split with "
+            "compare(..., territory='Occitanie') for one territory, or group with compare(..., by='region')."
+        )
+    columns = [str(name) for name in rows]
+    numbers = [name for name in columns if name.startswith(("qpv_", "reference_", "n_")) or name == "difference"]
+    for name in numbers:
+        if name not in ("reference_label", "reference_source", "reference_note"):
+            rows[name] = pd.to_numeric(rows[name])
+    texts = ("flag", "interval", "sex", "age", "reference_label", "reference_source", "unit")
+    for name in (*texts, "reference_note"):
+        rows[name] = rows[name].astype("object").where(rows[name].notna(), "")
+    twins = rows["territory"].duplicated(keep=False)
+    code = rows["territory_code"].astype(str).str.partition(":")[2]
+    rows["label"] = rows["territory"].astype(str) + (" (" + code + ")").where(twins, "")
+    return rows
+
+
+def _of_territories(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Published rows of a health comparison under the names that the chart reads; survey rows are counted."""
+    published = comparison[comparison["kind"] == "published"]
+    if published.empty:
+        raise SchemaError(
+            "plot_gap: the frame has survey contrasts only, each of another question: plot_levels draws them."
+        )
+    common.check_columns(published, ("territory", "territory_code", "n", "source"), "plot_gap", "compare()")
+    ages = published["age"].dropna().unique() if "age" in published else []
+    if len(ages) > 1:
+        raise ComparabilityError(
+            f"plot_gap draws one age at a time; got {len(ages)}: {', '.join(ages)}. Filter first, for example "
+            f"comparison[comparison['age'] == {ages[0]!r}], or use plot_levels, which draws them all."
+        )
+    names = {name: f"qpv_{name}" for name in ("value", "lower", "upper")}
+    rows = published.drop(columns=[name for name in ("reference_n",) if name in published]).rename(columns=names)
+    surveys = int((comparison["kind"] == "survey_contrast").sum())
+    # years of surveys may be ranges, those of published values are whole
+    return rows.assign(
+        subject="territory", geo_vintage=None, n_used=rows["n"], n_total=None, surveys=surveys,
+        year=pd.to_numeric(rows["year"]),
+    )  # fmt: skip
+
+
+def order(rows: pd.DataFrame, indicator: Indicator) -> pd.DataFrame:
+    """Rows from top to bottom, with their height `y`, their `gap` and what is drawn of the QPV."""
+    rows = rows.assign(drawn="missing")
+    rows.loc[rows["qpv_median"].notna(), "drawn"] = "distribution"
+    rows.loc[rows["qpv_value"].notna(), "drawn"] = "value"
+    point = rows["qpv_value"].fillna(rows["qpv_median"])
+    rows["gap"] = rows["difference"].fillna(point - rows["reference_value"])
+    # the widest gap is the most unfavourable one, where the indicator has a direction
+    keys = {"worse": -rows["gap"], "better": rows["gap"], "neither": -rows["gap"].abs()}
+    rows = rows.assign(last=rows["drawn"] == "missing", key=keys[indicator.higher_is])
+    rows = rows.assign(folded=rows["label"].map(fold)).sort_values(
+        ["last", "key", "folded"], kind="stable", na_position="last", ignore_index=True
+    )
+    shift = 0.9 if rows["last"].any() and not rows["last"].all() else 0.0
+    rows["y"] = rows.index + shift * rows["last"]
+    return rows.drop(columns=["key", "folded"])

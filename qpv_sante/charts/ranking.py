@@ -1,0 +1,401 @@
+"""Ranked QPV with what chance alone would do: funnel, and ordered values with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from qpv_sante import intervals, style
+from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.charts import common
+from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError, UnknownNameError, did_you_mean
+from qpv_sante.geography import zoning_of_qpv_code
+from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KINDS = ("funnel", "caterpillar")
+LEVELS = (0.95, 0.998)
+_NEEDED = ("rank", "geo_code", "name", "value", "n", "target", "funnel_position", "flag", "source")
+# Face, marker and size by place in the funnel: farther is darker and another shape
+_LOOKS = {
+    "within": ("#b9b9b9", "o", 16),
+    "95": (style.QPV_COLOUR, "^", 26),
+    "99_8": (style.REFERENCE_COLOUR, "D", 22),
+}
+_TEXTS: dict[str, dict[str, str]] = {
+    "fr": {
+        "scope": "QPV (zonage {vintage}), {place}",
+        "size": "Effectif derrière le taux (dénominateur)",
+        "within": "dans les limites à 95 % : {n}",
+        "95": "au-delà de 95 % : {n}",
+        "99_8": "au-delà de 99,8 % : {n}",
+        "limit_95": "Limites à 95 %",
+        "limit_99_8": "Limites à 99,8 %",
+        "interval_95": "Intervalle à 95 % (fluctuation aléatoire)",
+        "interval_99_8": "Intervalle à 99,8 %",
+        "target": "Ensemble des QPV classés : {value}",
+        "marked": "Quartiers marqués",
+        "order": "QPV, du plus défavorable au plus favorable",
+        "order_neither": "QPV, par valeur décroissante",
+        "unnamed": "{n} quartiers : au-delà de {most}, les noms ne sont pas écrits. Pour les lire, classer un "
+        "territoire (rank(..., territory=...)) ou prendre frame.head({most}).",
+        "funnel": "Entonnoir : là où tomberaient, par le seul hasard, des quartiers dont le taux serait celui de "
+        "l'ensemble.",
+        "said": "Hors des limites à 99,8 % : {n}.",
+        "nothing": "Sans valeur",
+    },
+    "en": {
+        "scope": "QPV ({vintage} zoning), {place}",
+        "size": "Number behind the rate (denominator)",
+        "within": "within the 95% limits: {n}",
+        "95": "beyond 95%: {n}",
+        "99_8": "beyond 99.8%: {n}",
+        "limit_95": "95% limits",
+        "limit_99_8": "99.8% limits",
+        "interval_95": "95% interval (random fluctuation)",
+        "interval_99_8": "99.8% interval",
+        "target": "All ranked QPV: {value}",
+        "marked": "Marked neighbourhoods",
+        "order": "QPV, from the least to the most favourable",
+        "order_neither": "QPV, by decreasing value",
+        "unnamed": "{n} neighbourhoods: beyond {most}, names are not written. To read them, rank a territory "
+        "(rank(..., territory=...)) or take frame.head({most}).",
+        "funnel": "Funnel: where neighbourhoods whose rate is that of the whole would fall by chance alone.",
+        "said": "Beyond the 99.8% limits: {n}.",
+        "nothing": "No value",
+    },
+}
+
+
+def funnel_curve(target: float, least: float, most: float, *, points: int = 120) -> pd.DataFrame:
+    """Funnel limits over a range of sizes, to be drawn as curves.
+
+    Parameters
+    ----------
+    target : float
+        Rate of the whole, in percent.
+    least, most : float
+        Smallest and largest size.
+    points : int
+        At most; sizes are whole.
+
+    Returns
+    -------
+    DataFrame
+        `n, lower_95, upper_95, lower_99_8, upper_99_8`, in percent, as `qpv_sante.intervals.funnel_limits` gives them.
+
+    Examples
+    --------
+    >>> funnel_curve(20, 50, 1000, points=2).round(1).values.tolist()
+    [[50.0, 8.4, 32.7, 3.5, 39.9], [1000.0, 17.5, 22.6, 16.1, 24.0]]
+    """
+    least, most = max(1.0, round(least)), max(1.0, round(most))
+    sizes = np.unique(np.geomspace(least, most, points).round())
+    curve = intervals.funnel_limits(target / 100, sizes, levels=LEVELS)
+    columns = ["lower_95", "upper_95", "lower_99_8", "upper_99_8"]
+    return pd.concat([curve[["n"]], 100 * curve[columns]], axis=1)
+
+
+def ordered_intervals(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Ranked QPV in their order, each with its Wilson intervals at 95 % and 99.8 %.
+
+    Parameters
+    ----------
+    ranking : DataFrame
+        As `rank` gives it; rows without a value are left out.
+
+    Returns
+    -------
+    DataFrame
+        The rows by rank, with `lower_95, upper_95, lower_99_8, upper_99_8` in percent.
+    """
+    known = ranking[ranking["value"].notna() & ranking["n"].notna()]
+    known = known.sort_values(["rank", "geo_code"], kind="stable", ignore_index=True)
+    cases = (known["value"] / 100 * known["n"]).round()
+    for level, name in zip(LEVELS, ("95", "99_8"), strict=True):
+        wilson = intervals.proportion(cases, known["n"], level=level, interval="process")
+        known[f"lower_{name}"], known[f"upper_{name}"] = 100 * wilson["lower"], 100 * wilson["upper"]
+    return known
+
+
+def plot_rank(
+    ranking: pd.DataFrame,
+    *,
+    kind: str = "funnel",
+    highlight: Sequence[str] = (),
+    ax: Axes | None = None,
+    lang: str = "fr",
+) -> Axes:
+    """Ranked QPV against what chance alone would do.
+
+    Parameters
+    ----------
+    ranking : DataFrame
+        As `rank` gives it, its `attrs` kept (they name the indicator); values in percent.
+    kind : {"funnel", "caterpillar"}
+        Values against the number behind them with the 95 % and 99.8 % limits; or values in order with their
+        95 % and 99.8 % Wilson intervals, named up to 40 rows.
+    highlight : sequence of str
+        Codes of QPV to mark and name.
+    ax : Axes, optional
+        A new figure by default.
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Axes
+        Artists bear a `gid`: `within`, `beyond_95`, `beyond_99_8`, `limit_95`, `limit_99_8`, `interval_95`,
+        `interval_99_8`, `target`, `marked`, `marked_name`, `reason`. QPV without a value are counted under the
+        figure, by reason.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, or the frame has lost the name of its indicator.
+    UnknownNameError
+        Unknown kind, language or code to mark.
+    ComparabilityError
+        Several sources.
+
+    Examples
+    --------
+    >>> from qpv_sante import rank
+    >>> worst = rank("c2s_share", geo_vintage=2015, year=2022, territory="Béziers")
+    >>> [label.get_text() for label in plot_rank(worst, kind="caterpillar").get_yticklabels()]
+    ['Iranget Grangette', 'Devèze', 'Centre Ville']
+    """
+    language = style.check_lang(lang)
+    if kind not in KINDS:
+        raise UnknownNameError(f"Unknown kind {kind!r}. {did_you_mean(kind, KINDS)}")
+    rows = _checked(ranking, highlight)
+    indicator = catalogue().indicator(str(ranking.attrs["indicator"]))
+    known = ordered_intervals(rows)
+    with style.figure_style():
+        own = ax is None
+        axes = style.new_axes() if ax is None else ax
+        named = len(rows) <= common.MAX_ROWS
+        if own and kind == "caterpillar" and named:
+            style.size_axes(axes, 4.6, 0.24 * (len(rows) + 1.2))
+        elif own:
+            style.size_axes(axes, 5.6, 3.6)
+        if known.empty:
+            common.say_nothing(axes, language)
+        elif kind == "funnel":
+            _draw_funnel(axes, known, indicator, highlight, language)
+        else:
+            _draw_caterpillar(axes, known, rows, indicator, highlight, language, named=named)
+        _write(axes, rows, known, indicator, kind, ranking.attrs.get("warnings", []), highlight, language, own=own)
+        if own:
+            style.fit_figure(axes)
+    style.describe(axes, _description(rows, known, indicator, kind))
+    return axes
+
+
+def _checked(ranking: pd.DataFrame, highlight: Sequence[str]) -> pd.DataFrame:
+    common.check_columns(ranking, _NEEDED, "plot_rank", "rank()")
+    if "indicator" not in ranking.attrs:
+        raise SchemaError(
+            "plot_rank: the frame no longer says its indicator. Draw the frame that rank() returned, or write "
+            "frame.attrs['indicator'] = 'c2s_share' (files and pd.concat lose attrs)."
+        )
+    if isinstance(highlight, str):
+        raise InvalidInputError(f"highlight is a list of QPV codes, such as [{highlight!r}].")
+    if unknown := [code for code in highlight if code not in set(ranking["geo_code"])]:
+        raise UnknownNameError(f"highlight: {unknown[0]!r} is not in the ranking of {len(ranking)} QPV.")
+    zonings = {zoning_of_qpv_code(code) for code in ranking["geo_code"]}
+    if len(zonings) > 1 or ranking["source"].dropna().nunique() > 1 or ranking["target"].dropna().nunique() > 1:
+        raise ComparabilityError("plot_rank draws one ranking at a time: one call of rank(), one zoning, one source.")
+    rows = ranking.reset_index(drop=True)
+    return rows.assign(name=common.qpv_labels(rows["geo_code"], zonings.pop()))
+
+
+def _draw_funnel(
+    ax: Axes, known: pd.DataFrame, indicator: Indicator, highlight: Sequence[str], lang: style.Lang
+) -> None:
+    target = float(known["target"].iloc[0])
+    least, most = float(known["n"].min()), float(known["n"].max())
+    curve = funnel_curve(target, max(1.0, 0.85 * least), 1.08 * most)
+    for name, dash in (("95", (0, (4, 2))), ("99_8", "-")):
+        for side in ("lower", "upper"):
+            ax.plot(
+                curve["n"], curve[f"{side}_{name}"], color=style.INK, lw=0.9, ls=dash, zorder=2, gid=f"limit_{name}"
+            )
+    ax.axhline(target, color=style.INK, lw=0.9, ls=(0, (1, 1.5)), zorder=2, gid="target")
+    place = known["funnel_position"].str.replace("above_", "").str.replace("below_", "")
+    for name, (face, marker, size) in _LOOKS.items():
+        part = known[place == name]
+        gid = name if name == "within" else f"beyond_{name}"
+        ax.scatter(part["n"], part["value"], s=size, marker=marker, color=face, edgecolors="white", linewidths=0.3,
+                   zorder=3, gid=gid)  # fmt: skip
+    low, high = common.limits(pd.concat([known["value"], pd.Series([target])]))
+    ax.set_ylim(max(low, 0), min(high, 100) if high > 100 else high)
+    if most > 8 * least:
+        ax.set_xscale("log")
+    ax.set_xlim(max(1.0, 0.85 * least), 1.08 * most)
+    _size_axis(ax, lang)
+    common.tidy_axes(ax, sides=("top", "right"))
+    common.value_axis(ax, "y", indicator, lang)
+    marked = known[known["geo_code"].isin(list(highlight))].sort_values("value")
+    if len(marked):
+        _name_points(ax, marked)
+
+
+def _size_axis(ax: Axes, lang: style.Lang) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    logarithmic = ax.get_xscale() == "log"
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if logarithmic else MaxNLocator(nbins=5, integer=True))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.format_number(value, 0, lang=lang)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel(_TEXTS[lang]["size"], fontsize=style.SMALL_SIZE, color=style.MUTED)
+
+
+def _name_points(ax: Axes, marked: pd.DataFrame) -> None:
+    """A ring around marked quarters, and their names moved apart."""
+    from matplotlib.patheffects import withStroke
+
+    ax.scatter(marked["n"], marked["value"], s=80, facecolors="none", edgecolors=style.INK, linewidths=1.4, zorder=4,
+               gid="marked")  # fmt: skip
+    height = style.width_points(ax) * ax.get_window_extent().height / max(ax.get_window_extent().width, 1)
+    low, high = ax.get_ylim()
+    places = common.spread(list(marked["value"]), 1.4 * style.SMALL_SIZE * (high - low) / max(height, 1))
+    width = ax.get_window_extent().width
+    for (_, one), place in zip(marked.iterrows(), places, strict=True):
+        at = ax.transData.transform((one["n"], one["value"]))[0] - ax.get_window_extent().x0
+        left = at > 0.6 * width
+        ax.annotate(
+            style.wrap(str(one["name"]), 34, max_lines=1), (one["n"], one["value"]), xytext=(-16 if left else 16,
+            (place - one["value"]) * height / (high - low)), textcoords="offset points", va="center",
+            ha="right" if left else "left", fontsize=style.SMALL_SIZE, zorder=6, gid="marked_name",
+            arrowprops={"arrowstyle": "-", "color": style.INK, "lw": 0.6, "shrinkB": 5},
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
+        )  # fmt: skip
+
+
+def _draw_caterpillar(
+    ax: Axes, known: pd.DataFrame, rows: pd.DataFrame, indicator: Indicator, highlight: Sequence[str],
+    lang: style.Lang, *, named: bool,
+) -> None:  # fmt: skip
+    """In rows with names where they can be read, else upright and without."""
+    words = _TEXTS[lang]
+    position = np.arange(len(known), dtype=float)
+    lines = ax.hlines if named else ax.vlines
+    thin = 0.9 if named or len(known) < 200 else 0.35
+    target = float(known["target"].iloc[0])
+    lines(position, known["lower_99_8"], known["upper_99_8"], color="#9d9d9d", lw=thin, zorder=2, gid="interval_99_8")
+    lines(
+        position,
+        known["lower_95"],
+        known["upper_95"],
+        color=style.QPV_COLOUR,
+        lw=2.4 * thin,
+        zorder=2.5,
+        gid="interval_95",
+    )
+    x, y = (known["value"], position) if named else (position, known["value"])
+    ax.scatter(x, y, s=22 if named else 5, color=style.INK, edgecolors="none", zorder=3, gid="value")
+    (ax.axvline if named else ax.axhline)(target, color=style.INK, lw=0.9, ls=(0, (1, 1.5)), zorder=1.5, gid="target")
+    ends = pd.concat([known["lower_99_8"], known["upper_99_8"], pd.Series([target])])
+    chosen = known["geo_code"].isin(list(highlight)).to_numpy()
+    if not named:
+        ax.set_xlim(-0.01 * len(known) - 0.5, 1.01 * len(known) - 0.5)
+        ax.set_ylim(common.limits(ends))
+        ax.set_xticks([])
+        label = words["order_neither" if indicator.higher_is == "neither" else "order"]
+        ax.set_xlabel(label, fontsize=style.SMALL_SIZE, color=style.MUTED)
+        common.tidy_axes(ax, sides=("top", "right"))
+        common.value_axis(ax, "y", indicator, lang)
+        if chosen.any():
+            _name_points(ax, known[chosen].assign(n=position[chosen]).sort_values("value"))
+        return
+    ax.set_xlim(common.limits(ends))
+    rest = rows[rows["value"].isna()]
+    names = [*known["name"], *rest["name"]]
+    places = [*position, *(len(known) + 0.4 + np.arange(len(rest)))]
+    ax.set_ylim(max(places) + 0.7, -0.7)
+    ax.set_yticks(places, [style.wrap(str(name), 40, max_lines=2) for name in names])
+    common.tidy_axes(ax)
+    for tick, marked in zip(ax.get_yticklabels(), [*chosen, *([False] * len(rest))], strict=True):
+        tick.set_fontsize(style.SMALL_SIZE)
+        tick.set_fontweight("bold" if marked else "normal")
+    for (_, one), place in zip(rest.iterrows(), places[len(known) :], strict=True):
+        flag = one["flag"] if one["flag"] in MISSING_FLAGS else "unavailable"
+        ax.text(0.01, place, FLAG_LABELS[flag][lang], transform=ax.get_yaxis_transform(), va="center", style="italic",
+                color=style.MUTED, fontsize=style.SMALL_SIZE, gid="reason")  # fmt: skip
+    common.value_axis(ax, "x", indicator, lang)
+
+
+def _beyond(known: pd.DataFrame) -> dict[str, int]:
+    place = known["funnel_position"].str.replace("above_", "").str.replace("below_", "")
+    return {name: int((place == name).sum()) for name in _LOOKS}
+
+
+def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[str]:
+    vintage = zoning_of_qpv_code(str(rows["geo_code"].iloc[0]))
+    keys = style.source_keys(rows["source"])
+    place = common.common_place(rows["geo_code"], vintage)
+    # the ranking does not carry its year: the edition and the zoning tell it
+    years = {
+        int(str(record["year"]))
+        for record in catalogue().published(indicator.id)
+        if record["source"] in keys and record["geo_level"] == "qpv" and record["geo_vintage"] == vintage
+    }
+    when = style.year_label(indicator, keys, years.pop(), lang) if len(years) == 1 else ""
+    return [_TEXTS[lang]["scope"].format(vintage=vintage, place=place), *filter(None, [when])]
+
+
+def _write(
+    ax: Axes, rows: pd.DataFrame, known: pd.DataFrame, indicator: Indicator, kind: str, warnings: Sequence[str],
+    highlight: Sequence[str], lang: style.Lang, *, own: bool,
+) -> None:  # fmt: skip
+    words = _TEXTS[lang]
+    handles: list[Any] = []
+    notes: list[str] = []
+    if len(known):
+        numbers = {name: style.format_number(n, 0, lang=lang) for name, n in _beyond(known).items()}
+        value = style.format_number(float(known["target"].iloc[0]), indicator.decimals, lang=lang, symbol="%")
+        if kind == "funnel":
+            for name, (face, marker, _) in _LOOKS.items():
+                label = style.typography("QPV " + words[name].format(n=numbers[name]), lang)
+                handles.append(common.point(marker, face, label))
+            dash = (0, (4, 2))
+            handles.append(
+                common.bar(style.typography(words["limit_95"], lang), colour=style.INK, style_=dash, marker="")
+            )
+            handles.append(common.bar(style.typography(words["limit_99_8"], lang), colour=style.INK, marker=""))
+            notes.append(words["funnel"])
+        else:
+            label = style.typography(words["interval_95"], lang)
+            handles.append(common.bar(label, colour=style.QPV_COLOUR, width=2.6, marker=""))
+            handles.append(common.bar(style.typography(words["interval_99_8"], lang), colour="#9d9d9d", marker=""))
+        label = style.typography(words["target"].format(value=value), lang)
+        handles.append(common.bar(label, colour=style.INK, style_=(0, (1, 1.5)), width=0.9, marker=""))
+        if len(highlight) and (kind == "funnel" or len(rows) > common.MAX_ROWS):
+            handles.append(common.point("o", "white", words["marked"], edge=style.INK))
+        if kind == "caterpillar" and len(rows) > common.MAX_ROWS:
+            notes.append(words["unnamed"].format(n=style.format_number(len(rows), 0, lang=lang), most=common.MAX_ROWS))
+    missing = common.missing_counts(rows["flag"], rows["value"])
+    notes += [common.used_note(len(known), len(rows), missing, lang), *warnings]
+    notes.append(style.source_line(style.source_keys(rows["source"]), lang))
+    common.write_around(ax, indicator.label[lang], _scope(rows, indicator, lang), handles, notes, lang, own=own)
+
+
+def _description(rows: pd.DataFrame, known: pd.DataFrame, indicator: Indicator, kind: str) -> style.Description:
+    languages: tuple[style.Lang, ...] = ("fr", "en")
+    beyond = _beyond(known)["99_8"] if len(known) else 0
+    return style.Description(
+        kind=kind,
+        indicator=indicator.id,
+        scope={lang: " · ".join(_scope(rows, indicator, lang)) for lang in languages},
+        rows=len(known),
+        n_used=float(len(known)),
+        n_total=float(len(rows)),
+        values=dict(zip(known["name"], known["value"].astype(float), strict=True)),
+        missing=common.missing_counts(rows["flag"], rows["value"]),
+        said={lang: [_TEXTS[lang]["said"].format(n=style.format_number(beyond, 0, lang=lang))] for lang in languages},
+    )

@@ -1,0 +1,139 @@
+"""What a map takes from the store: QPV of a territory, their figures, the outlines around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from qpv_sante import style
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError
+from qpv_sante.territories import Territory
+
+# Levels whose outline frames the map
+FRAMED = ("department", "region")
+_OUTLINES_VINTAGE = 2018
+_FIGURES = ["geo_code", "value", "lower", "upper", "interval", "n", "denominator", "flag", "source"]
+
+
+def resolve(territory: str | Territory | None) -> Territory | None:
+    """The territory of a name or a typed code; none for all of France."""
+    from qpv_sante import loading
+
+    return loading.gazetteer().resolve(territory)
+
+
+def figures(
+    indicator: str, *, geo_vintage: int, year: int, sex: str = "_T", age: str = "_T", source: str | None = None
+) -> pd.DataFrame:
+    """Figures of every QPV of France, one row a QPV, from one source.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the long table. Of all France: a territory that the source does not cover is told QPV by QPV, not
+        by an error, and classes may rest on more than what is drawn.
+
+    Raises
+    ------
+    ComparabilityError
+        Several sources.
+    """
+    from qpv_sante import loading
+
+    frame = loading.load_observations(
+        indicator, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source
+    )
+    sources = frame["source"].astype("str").unique()
+    if len(sources) > 1:
+        raise ComparabilityError(
+            f"{indicator} of {year} has several sources by QPV: {', '.join(sources)}. Pass source= with one of them."
+        )
+    text = {name: frame[name].astype("str") for name in ("flag", "source", "interval")}
+    return frame.assign(**text)
+
+
+def quarters(place: Territory | None, geo_vintage: int) -> gpd.GeoDataFrame:
+    """QPV of a territory with their outlines, missing where none is published.
+
+    Raises
+    ------
+    UnavailableLevelError
+        No QPV of that zoning there, or no outline.
+    """
+    from qpv_sante import loading
+
+    places = loading.gazetteer()
+    members = places.qpv_in(place, geo_vintage)
+    if members.empty and place is not None:
+        other = len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))
+        raise UnavailableLevelError(
+            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to map. "
+            f"QPV of the other zoning: {other}."
+        )
+    outlines = loading.load_zones("qpv", vintage=geo_vintage, territory=place)[["geo_code", "geometry"]]
+    kept = members[["geo_code", "name", "commune_names", "department"]]
+    zones = kept.merge(outlines, on="geo_code", how="left", validate="1:1")
+    return gpd.GeoDataFrame(zones, geometry="geometry", crs=outlines.crs)
+
+
+def with_figures(zones: gpd.GeoDataFrame, frame: pd.DataFrame, *, suffix: str = "") -> gpd.GeoDataFrame:
+    """The QPV with their figures; one that the source does not cover is unavailable.
+
+    Parameters
+    ----------
+    zones : GeoDataFrame
+        As `quarters` gives them.
+    frame : DataFrame
+        As `figures` gives it.
+    suffix : str
+        After the names of the columns of figures.
+    """
+    columns = {name: f"{name}{suffix}" for name in _FIGURES if name != "geo_code"}
+    joined = zones.merge(frame[_FIGURES].rename(columns=columns), on="geo_code", how="left", validate="1:1")
+    joined[f"flag{suffix}"] = joined[f"flag{suffix}"].fillna("unavailable")
+    return joined
+
+
+def background() -> dict[str, gpd.GeoDataFrame]:
+    """Outlines to draw under the QPV, by level."""
+    from qpv_sante import loading
+
+    return {level: loading.load_zones(level, vintage=_OUTLINES_VINTAGE) for level in FRAMED}
+
+
+def focus(place: Territory | None) -> gpd.GeoDataFrame | None:
+    """Outlines that frame the map of a region or department; none for cities and overseas."""
+    from qpv_sante import loading
+
+    if place is None or place.level not in FRAMED:
+        return None
+    try:
+        return loading.load_zones(place.level, vintage=_OUTLINES_VINTAGE, territory=place)
+    except UnavailableLevelError:
+        return None
+
+
+def mapped(frame: pd.DataFrame, place: Territory | None, geo_vintage: int) -> dict[str, Any]:
+    """What a map of one indicator is drawn from: arguments of `draw_map` and of `explore_zones`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `figures` gives it.
+    place : Territory, optional
+    geo_vintage : int
+
+    Returns
+    -------
+    dict
+        `zones, background, place, focus, sources`.
+    """
+    return {
+        "zones": with_figures(quarters(place, geo_vintage), frame),
+        "background": background(),
+        "place": place,
+        "focus": focus(place),
+        "sources": style.source_keys(frame["source"].unique()),
+    }

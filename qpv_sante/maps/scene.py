@@ -1,0 +1,107 @@
+"""What every map draws before its legend: frame, outlines around, QPV, insets, names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import geopandas as gpd
+
+from qpv_sante import style
+from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
+from qpv_sante.maps import gather, labels, layers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from qpv_sante.territories import Territory
+
+_PARIS = {"fr": "Paris et petite couronne", "en": "Paris and inner suburbs"}
+
+
+class Drawn(NamedTuple):
+    """What was drawn, for legends and notes.
+
+    Attributes
+    ----------
+    zones : GeoDataFrame
+        QPV with an outline.
+    symbols, background : bool
+        Whether some QPV are symbols, and whether outlines around are drawn.
+    below : float
+        Points that the insets take under the axes.
+    """
+
+    zones: gpd.GeoDataFrame
+    symbols: bool
+    background: bool
+    below: float
+
+
+def is_national(place: Territory | None) -> bool:
+    """Whether a map is that of France, with its insets."""
+    return place is None or place.level == "country"
+
+
+def draw_scene(
+    axes: Axes,
+    zones: gpd.GeoDataFrame,
+    colours: Sequence[str],
+    *,
+    place: Territory | None,
+    background: Mapping[str, gpd.GeoDataFrame] | None,
+    focus: gpd.GeoDataFrame | None,
+    own: bool,
+    lang: style.Lang,
+) -> Drawn:
+    """Draw QPV in their projection.
+
+    Parameters
+    ----------
+    axes : Axes
+    zones : GeoDataFrame
+        `geo_code, name, kind, number, flag, geometry` (missing where no outline is published).
+    colours : sequence of str
+        One a class.
+    place, background, focus
+        As in `draw_map`.
+    own : bool
+        Whether the axes may be sized to what they show.
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Drawn
+    """
+    national = is_national(place)
+    departments = department_of_qpv(zones["geo_code"])
+    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
+    drawn = zones[zones.geometry.notna()]
+    away = is_overseas(departments[drawn.index])
+    scene = layers.Scene(
+        (drawn[~away] if national else drawn).to_crs(crs),
+        {level: outlines.to_crs(crs) for level, outlines in (background or {}).items()},
+        colours,
+        national,
+        focus.to_crs(crs) if focus is not None else None,
+    )
+    layers.set_frame(axes, layers.extent(scene), own=own)
+    with_background = layers.draw_background(axes, scene)
+    symbols = layers.draw_zones(axes, scene)
+    labels.write_departments(axes, scene)
+    layers.add_scale_bar(axes, lang)
+    below = 6.0
+    if national:
+        layers.draw_paris(axes, scene, _PARIS[lang])
+        below += layers.draw_overseas(axes, drawn[away], colours)
+    elif focus is None:
+        # no known outline tells where north is
+        layers.add_north(axes, crs, lang)
+        if place is not None and place.level not in gather.FRAMED and len(drawn) <= labels.MAX_NAMES:
+            labels.write_names(axes, scene)
+    return Drawn(drawn, symbols, with_background, below)
+
+
+def outline_sources(geo_vintage: int, drawn: Drawn) -> list[str]:
+    """Sources of the outlines that a map shows."""
+    return [f"anct_qpv{geo_vintage}", *(["ign_departments"] if drawn.background else [])]

@@ -1,0 +1,170 @@
+"""A page made of sections: shown in notebooks, saved as one HTML file or as a PDF that need nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qpv_sante import style
+from qpv_sante.errors import StoreError
+from qpv_sante.export import check_suffix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAGE_SUFFIXES = (".html", ".pdf")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as printed.
+
+    Attributes
+    ----------
+    caption : str
+    header : sequence of str
+    rows : sequence of sequence of str
+        Cells; the first of each row names it.
+    text_columns : sequence of int
+        Columns that hold words, aligned on the left and given room in the PDF; the first always is one.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: Sequence[int] = (0,)
+
+
+@dataclass
+class Section:
+    """A part of a report.
+
+    Attributes
+    ----------
+    title : str
+    findings : list of str
+    figures : list of dict
+        `png` (base64), `alt` and `caption`, as `figure_of` gives them.
+    table : Table, optional
+    notes : list of str
+    share : float
+        Part of the width that it takes on a printed page: sections that follow one another stand side by side where
+        they fit.
+    """
+
+    title: str
+    findings: list[str] = field(default_factory=list)
+    figures: list[dict[str, str]] = field(default_factory=list)
+    table: Table | None = None
+    notes: list[str] = field(default_factory=list)
+    share: float = 1.0
+
+
+@dataclass
+class Report:
+    """A report: shows in notebooks, saves as one HTML file or one PDF that need nothing else.
+
+    Attributes
+    ----------
+    title, lead : str
+    sections : list of Section
+    sources : list of str
+        Citations.
+    lang : str
+    pages : int, optional
+        Number of A4 pages that the PDF must hold in: its text is made smaller until it does, down to a legible size.
+    """
+
+    title: str
+    lead: str
+    sections: list[Section]
+    sources: list[str]
+    lang: str = "fr"
+    pages: int | None = None
+
+    @property
+    def html(self) -> str:
+        """The page, every label escaped."""
+        import jinja2
+
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("qpv_sante"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        from qpv_sante.report.words import WORDS
+
+        return environment.get_template("report.html").render(
+            title=self.title,
+            lead=self.lead,
+            sections=self.sections,
+            sources=self.sources,
+            sources_title=WORDS["sources"]["en" if self.lang == "en" else "fr"],
+            contents_title=WORDS["contents"]["en" if self.lang == "en" else "fr"],
+            lang=self.lang,
+        )
+
+    def _repr_html_(self) -> str:
+        import html
+
+        # in a frame of its own: its style stays out of the notebook's
+        look = "width:100%;height:40em;border:1px solid #d9d9d9"
+        return f'<iframe title="{html.escape(self.title)}" style="{look}" srcdoc="{html.escape(self.html)}"></iframe>'
+
+    def save(self, path: Path | str) -> Path:
+        """Write the page.
+
+        Parameters
+        ----------
+        path : Path or str
+            `.html`: one file, images included. `.pdf`: A4, tagged for screen readers, the same bytes for the same
+            figures; needs the extra `pdf`.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        UnknownNameError
+            Another suffix.
+        StoreError
+            The file cannot be written, or a PDF without the extra `pdf`.
+        """
+        path = Path(path)
+        check_suffix(path, PAGE_SUFFIXES)
+        if path.suffix.lower() == ".pdf":
+            from qpv_sante.report.pdf import render
+
+            content = render(self)
+        else:
+            content = self.html.encode("utf-8")
+        aside = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                aside.write_bytes(content)
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error}") from error
+        return path
+
+
+def figure_of(axes: Axes, alt: str, *, caption: str = "", dpi: int = 130) -> dict[str, str]:
+    """A figure as an inline image with its alternative text; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    figure = style.root_figure(axes)
+    stream = io.BytesIO()
+    # without the version of matplotlib in the file: the same figures give the same bytes
+    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    return {"png": base64.b64encode(stream.getvalue()).decode("ascii"), "alt": alt, "caption": caption}

@@ -1,0 +1,338 @@
+"""The neighbourhood sheet: one QPV, what surrounds it, the QPV like it, what is withheld, and its sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from qpv_sante import listing, loading, style
+from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import SchemaError, UnavailableLevelError
+from qpv_sante.geography import projected_crs
+from qpv_sante.health import published_records
+from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.profiles.nearest import SOCIAL, similar_in
+from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
+from qpv_sante.profiles.values import REFERENCES, official_communes, positions_in
+from qpv_sante.report import sections as parts
+from qpv_sante.report.page import Report, Section, Table, figure_of
+from qpv_sante.report.sheet_words import HEADER_MISSING, HEADER_PLACE, HEADER_SIMILAR, HEADER_VALUES, WORDS
+from qpv_sante.report.supply import care_section
+from qpv_sante.territories import Territory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PAGES = 2
+_SIMILAR = 5
+_MAP_INCHES, _ROW_INCHES = 2.75, 0.27
+_MAPPED = "poverty_rate"
+
+
+def profile(
+    quarter: str, *, geo_vintage: int | None = None, years: dict[str, int] | None = None, lang: str = "fr"
+) -> Report:
+    """The sheet of one QPV: a page to show, or to save as `.html` or `.pdf` (two A4 pages).
+
+    Parameters
+    ----------
+    quarter : str
+        A code of either zoning (`"QP031004"`, `"QN03112M"`), or a name with its commune (`"Devèze, Béziers"`).
+    geo_vintage : int, optional
+        2015 or 2024: deduced from a code; needed for a name that both zonings bear.
+    years : dict of str to int, optional
+        Year of some indicators; by default the latest that is published for QPV of that zoning. Each figure says its
+        own.
+    lang : {"fr", "en"}
+
+    Returns
+    -------
+    Report
+        Map of the quarter among the QPV of its commune; its figures against commune, urban unit, region and
+        metropolitan France, with bounds and flags; its quartile among the QPV of its region and of France; the QPV most
+        like it; health figures of its department and region, which are not its own; what is missing, and why; sources
+        and licences. The numbers are those of `qpv_sante.profiles.positions` and of `similar`.
+
+    Raises
+    ------
+    UnknownNameError
+        No QPV of that code or name; the message proposes the nearest.
+    AmbiguousTerritoryError
+        Several QPV; the message lists their codes.
+    ComparabilityError
+        A code of one zoning with `geo_vintage` of the other.
+
+    Examples
+    --------
+    >>> sheet = profile("QP034003")
+    >>> sheet.title
+    'Devèze (Béziers)'
+    """
+    language = style.check_lang(lang)
+    found = find_quarter(quarter, geo_vintage)
+    chosen = chosen_years(found.geo_vintage, years)
+    frames = tables(found.geo_vintage, chosen)
+    frame = positions_in(found, chosen, frames, 0.9, language)
+    made: list[parts.Made | None] = [
+        (_map_section(found, chosen[_MAPPED], language), []),
+        (_summary_section(frame, language), []),
+        (_figure_section(frame, language), []),
+        _values_section(frame, language),
+        (_place_section(frame, language), []),
+        parts.health_section(found.place, language),
+        care_section(found.place, found.geo_vintage, language),
+        (_similar_section(found, chosen, frames, language), []),
+        (_missing_section(frame, language), []),
+    ]
+    sections = [one[0] for one in made if one is not None and one[0] is not None]
+    sources = [line for one in made if one is not None for line in one[1]]
+    return Report(
+        title=style.typography(f"{found.name} ({frame['commune_name'].iloc[0]})", language),
+        lead=_lead(found, frame, language),
+        sections=sections,
+        sources=[style.typography(line, language) for line in dict.fromkeys(sources)],
+        lang=language,
+        pages=_PAGES,
+    )
+
+
+def _lead(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> str:
+    places = loading.gazetteer().territories
+    names = places.set_index(["level", "code"])["name"].to_dict()
+    department = names.get(("department", quarter.department), quarter.department)
+    held = [f"{department} ({quarter.department})", names.get(("region", quarter.region), "")]
+    text = WORDS["lead"][lang].format(
+        code=quarter.code,
+        vintage=quarter.geo_vintage,
+        where=", ".join(dict.fromkeys(filter(None, held))),
+        known=int(frame["value"].notna().sum()),
+        total=len(frame),
+    )
+    return style.typography(text, lang)
+
+
+def _map_section(quarter: Quarter, year: int, lang: style.Lang) -> Section:
+    """The QPV of its commune, the quarter ringed in black; a sentence where no outline is published."""
+    from qpv_sante import maps
+
+    title = WORDS["map"][lang]
+    code, name = (quarter.communes or ("",))[0], official_communes(quarter, loading.gazetteer())[0]
+    commune = Territory("commune", code, name) if code else quarter.place
+    label = listing.label_of(_MAPPED, lang)
+    if not quarter.has_outline:
+        return Section(title, notes=[style.typography(WORDS["no_outline"][lang], lang)], share=0.5)
+    with style.figure_style():
+        axes = style.new_axes()
+        style.size_axes(axes, _MAP_INCHES, _MAP_INCHES)
+        try:
+            maps.plot_map(_MAPPED, geo_vintage=quarter.geo_vintage, year=year, territory=commune, ax=axes, lang=lang)
+        except (SchemaError, UnavailableLevelError):
+            _close(axes)
+            return Section(title, notes=[style.typography(WORDS["no_outline"][lang], lang)], share=0.5)
+        notes = " ".join(str(text.get_text()).replace("\n", " ") for text in axes.texts if text.get_gid() == "notes")
+        for text in [text for text in axes.texts if text.get_gid() in ("title", "subtitle", "notes")]:
+            text.remove()  # the page says them, in a text that can be searched and enlarged
+        _ring(axes, quarter)
+        style.fit_figure(axes, margin=0.05)
+    said = WORDS["map_caption"][lang].format(label=label, year=year, name=quarter.name, commune=commune.name)
+    alt = style.typography(said, lang)
+    return Section(title, figures=[figure_of(axes, alt, caption=f"{alt} {notes}", dpi=150)], share=0.5)
+
+
+def _ring(axes: Axes, quarter: Quarter) -> None:
+    """A black line on white around the quarter, and a ring where it is too small to be seen."""
+    from matplotlib.patheffects import withStroke
+
+    zone = loading.load_zones("qpv", vintage=quarter.geo_vintage, territory=quarter.place)
+    shape = zone.to_crs(projected_crs(quarter.department))
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    halo = [withStroke(linewidth=4.2, foreground="white")]
+    point = shape.geometry.iloc[0].representative_point()
+    side = float(shape.area.iloc[0]) ** 0.5
+    if side * style.width_points(axes) / (east - west) < 12:
+        axes.scatter(
+            [point.x], [point.y], s=160, facecolors="none", edgecolors="black", linewidths=1.6, zorder=7,
+            path_effects=halo, gid="quarter_ring",
+        )  # fmt: skip
+    else:
+        shape.boundary.plot(
+            ax=axes, color="black", linewidth=2.0, zorder=7, aspect=None, path_effects=halo, gid="quarter"
+        )
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
+    axes.set_xlabel("")
+    axes.set_ylabel("")
+
+
+def _close(axes: Axes) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close(style.root_figure(axes))
+
+
+def _summary_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
+    """Sentences made of the numbers by rules: they compare, and never explain."""
+    words = WORDS
+    said = []
+    rates = frame[frame["kind"] != "count"]
+    people = frame[(frame["indicator"] == "population") & frame["value"].notna()]
+    for row in people.to_dict("records"):
+        number = _number(row, row["value"], lang)
+        said.append(words["people"][lang].format(number=number, year=row["year_label"]))
+    for row in rates[rates["value"].notna() & rates["commune_value"].notna()].to_dict("records"):
+        text = words["against"][lang].format(
+            label=row["short_label"],
+            year=row["year_label"],
+            value=_number(row, row["value"], lang),
+            reference=_number(row, row["commune_value"], lang),
+            commune=row["commune_name"],
+        )
+        doubt = (
+            f", {FLAG_LABELS[row['flag']][lang]}" if row["flag"] in ("unreliable", "provisional", "estimated") else ""
+        )
+        said.append(text + doubt + ".")
+    for side, wanted in (("worst", {"worse": 4, "better": 1}), ("best", {"worse": 1, "better": 4})):
+        quartile = rates["higher_is"].map(wanted)
+        inside = rates[rates["qpv_country_quartile"].eq(quartile).fillna(False)]
+        if len(inside):
+            said.append(words[side][lang].format(listed=", ".join(inside["short_label"])))
+    if rates["value"].isna().all():
+        said.append(words["nothing"][lang])
+    return Section(words["summary"][lang], findings=[style.typography(text, lang) for text in said], share=0.5)
+
+
+def _number(row: dict[Any, Any], value: float, lang: style.Lang) -> str:
+    known = catalogue().indicator(str(row["indicator"]))
+    return style.format_number(value, known.decimals, lang=lang, symbol=style.unit_symbol(known.unit[lang]))
+
+
+def _figure_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
+    from qpv_sante.charts.profile import plot_profile
+
+    rates = frame[frame["kind"] != "count"]
+    with style.figure_style():
+        axes = style.new_axes()
+        style.size_axes(axes, 3.9, _ROW_INCHES * (len(rates) + 0.4))
+        plot_profile(rates, ax=axes, lang=lang)
+        for text in [text for text in axes.texts if text.get_gid() in ("title", "subtitle", "notes")]:
+            text.remove()
+        style.fit_figure(axes, margin=0.05)
+    alt = style.typography(WORDS["figure_alt"][lang].format(name=frame["name"].iloc[0], number=len(rates)), lang)
+    caption = style.typography(WORDS["figure_caption"][lang], lang)
+    return Section(WORDS["figure"][lang], figures=[figure_of(axes, alt, caption=caption, dpi=150)])
+
+
+def _values_section(frame: pd.DataFrame, lang: style.Lang) -> parts.Made:
+    """The quarter against what holds it, with bounds, parts used and flags."""
+    rows = []
+    for row in frame.to_dict("records"):
+        known = catalogue().indicator(str(row["indicator"]))
+        own = [_number(row, row["value"], lang), parts.span(row["lower"], row["upper"], known.decimals, lang)]
+        around = [_around(row, reference, known.decimals, lang) for reference in REFERENCES]
+        flag = FLAG_LABELS[str(row["flag"])][lang]
+        label = style.typography(f"{row['short_label']} ({row['unit']})", lang)
+        rows.append([label, str(row["year_label"]), *own, *around, flag])
+    first = frame.iloc[0]
+    names = [str(first[f"{reference}_name"]) or listing.level_label(reference, lang) for reference in REFERENCES]
+    header = [cell.format(**dict(zip(REFERENCES, names, strict=True))).strip(" :") for cell in HEADER_VALUES[lang]]
+    caption = WORDS["values_caption"][lang].format(name=first["name"], vintage=first["geo_vintage"])
+    table = Table(style.typography(caption, lang), [style.typography(cell, lang) for cell in header], rows,
+                  text_columns=(0, 8))  # fmt: skip
+    references = frame[[f"{reference}_source" for reference in REFERENCES]].to_numpy().ravel()
+    cited = pd.DataFrame({"source": [*frame["source"], *filter(None, references)]})
+    notes = [style.typography(text, lang) for text in WORDS["values_notes"][lang]]
+    return Section(WORDS["values"][lang], table=table, notes=notes), listing.cite(cited).split("\n")
+
+
+def _around(row: dict[Any, Any], reference: str, decimals: int, lang: style.Lang) -> str:
+    """Value of a reference, its bounds, and the parts that it is made of where there are several."""
+    value = row[f"{reference}_value"]
+    if pd.isna(value):
+        return "–"
+    bounds = parts.span(row[f"{reference}_lower"], row[f"{reference}_upper"], decimals, lang)
+    total = row[f"{reference}_n_total"]
+    made_of = [f"{row[f'{reference}_n_used']}/{total}"] if pd.notna(total) and total > 1 else []
+    inside = (" ; " if lang == "fr" else "; ").join([*([bounds] if bounds != "–" else []), *made_of])
+    text = _number(row, value, lang)
+    return style.typography(f"{text} ({inside})" if inside else text, lang)
+
+
+def _place_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
+    """Quartile among the QPV of the region and of the country, with what the distribution is."""
+    rows = []
+    kept = frame[(frame["kind"] != "count") | (frame["indicator"] == "population")]
+    for row in kept.to_dict("records"):
+        cells = [f"{row['short_label']}, {row['year_label']}", _number(row, row["value"], lang)]
+        for area in ("region", "country"):
+            quartile = row[f"qpv_{area}_quartile"]
+            cells.append("–" if pd.isna(quartile) else WORDS["quartile"][lang][int(quartile) - 1])
+            ends = [row[f"qpv_{area}_{part}"] for part in ("min", "q1", "median", "q3", "max")]
+            known = catalogue().indicator(str(row["indicator"]))
+            numbers = [style.format_number(end, known.decimals, lang=lang) for end in ends]
+            low, first, middle, third, high = numbers
+            cells.append("–" if pd.isna(ends[0]) else f"{low} [{first} | {middle} | {third}] {high}")
+            used, total = row[f"qpv_{area}_n_used"], row[f"qpv_{area}_n_total"]
+            cells.append("–" if pd.isna(total) else f"{used}/{total}")
+        rows.append([style.typography(cell, lang) for cell in cells])
+    region = str(frame["region_name"].iloc[0]) or listing.level_label("region", lang)
+    header = [style.typography(cell.format(region=region), lang) for cell in HEADER_PLACE[lang]]
+    table = Table(style.typography(WORDS["place_caption"][lang], lang), header, rows)
+    return Section(WORDS["place"][lang], table=table, notes=[style.typography(WORDS["place_note"][lang], lang)])
+
+
+def _similar_section(
+    quarter: Quarter, years: dict[str, int], frames: dict[str, pd.DataFrame], lang: style.Lang
+) -> Section:
+    """The QPV most like it, or why it has none."""
+    used = {name: years[name] for name in SOCIAL[quarter.geo_vintage] if name in years}
+    title = WORDS["similar"][lang]
+    try:
+        near = similar_in(quarter, used, frames, _SIMILAR, None, lang)
+    except UnavailableLevelError:
+        own = [frames[name].set_index("geo_code").loc[quarter.code, "value"] for name in used]
+        known = sum(pd.notna(value) for value in own)
+        text = WORDS["not_similar"][lang].format(known=known, total=len(used))
+        return Section(title, notes=[style.typography(text, lang)])
+    rows = [
+        [
+            f"{row.rank}. {row.name} ({row.geo_code})",
+            row.commune_names,
+            style.format_number(row.distance, 2, lang=lang),
+            f"{row.n_used}/{row.n_total}",
+            row.shared,
+            row.differs,
+        ]
+        for row in near.itertuples(index=False)
+    ]
+    labels = ", ".join(f"{listing.label_of(name, lang, short=True)} ({year})" for name, year in used.items())
+    note = WORDS["similar_note"][lang].format(labels=labels, candidates=near.attrs["n_candidates"],
+                                              left=near.attrs["n_left_out"])  # fmt: skip
+    table = Table(style.typography(WORDS["similar_caption"][lang], lang), HEADER_SIMILAR[lang], rows, (0, 1, 4, 5))
+    return Section(title, table=table, notes=[style.typography(note, lang)])
+
+
+def _missing_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
+    """What has no value for the quarter, the reason, and the years for which it has one."""
+    missing = frame[frame["value"].isna()]
+    title = WORDS["missing"][lang]
+    if missing.empty:
+        return Section(title, notes=[style.typography(WORDS["none_missing"][lang], lang)])
+    rows = []
+    for row in missing.to_dict("records"):
+        earlier = _published_years(str(row["indicator"]), str(row["geo_code"]), int(row["geo_vintage"]), row["year"])
+        reason = WORDS["reasons"][str(row["flag"])][lang]
+        rows.append([row["label"], str(row["year_label"]), FLAG_LABELS[str(row["flag"])][lang], reason,
+                     ", ".join(map(str, earlier)) or "–"])  # fmt: skip
+    table = Table(style.typography(WORDS["missing_caption"][lang], lang), HEADER_MISSING[lang], rows, (0, 2, 3))
+    return Section(title, table=table, notes=[style.typography(WORDS["missing_note"][lang], lang)])
+
+
+def _published_years(indicator: str, geo_code: str, geo_vintage: int, but: int) -> list[int]:
+    """Other years for which the quarter has a published value."""
+    known = {(r["geo_level"], r["geo_vintage"], r["year"]) for r in published_records(indicator)}
+    if not any(level == "qpv" and vintage == geo_vintage and year != but for level, vintage, year in known):
+        return []
+    rows = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
+    own = rows[(rows["geo_code"] == geo_code) & rows["value"].notna() & (rows["year"] != but)]
+    return sorted(int(year) for year in own["year"].unique())

@@ -1,0 +1,233 @@
+"""Sections that the territory report and the neighbourhood sheet share: rank, inequality, health, care supply."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pandas as pd
+
+from qpv_sante import health, listing, ranking, style
+from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError
+from qpv_sante.inequality.groups import summarize_inequality
+from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.report.page import Section, Table
+from qpv_sante.report.words import (
+    FUNNEL,
+    HEADER_HEALTH,
+    HEADER_INEQUALITY,
+    HEADER_RANK,
+    HEADER_SURVEYS,
+    MEASURES,
+    WORDS,
+)
+from qpv_sante.territories import Territory
+
+log = logging.getLogger(__name__)
+
+# What is published of health, none of it by QPV: indicator, year and finest level
+HEALTH: tuple[tuple[str, int, str], ...] = (
+    ("depression_prevalence", 2024, "region"),
+    ("self_perceived_health_good", 2021, "department"),
+    ("psychological_difficulties", 2021, "department"),
+    ("antidepressant_share", 2020, "department"),
+)
+_MAX_RANKED = 30
+_LEVEL = 0.95
+
+Made = tuple[Section, list[str]]
+
+
+def span(low: float, high: float, decimals: int, lang: style.Lang) -> str:
+    """Bounds as printed; one number where both print alike, a dash where one is unknown."""
+    if pd.isna(low) or pd.isna(high):
+        return "–"
+    ends = [style.format_number(end, decimals, lang=lang) for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else ("\u00a0à\u00a0" if lang == "fr" else "\u00a0to\u00a0").join(ends)
+
+
+def rank_section(indicator: str, year: int, geo_vintage: int, scope: Territory | None, lang: style.Lang) -> Made | None:
+    """QPV in order of value, with the doubt on each rank; none where no QPV has a value."""
+    known = catalogue().indicator(indicator)
+    title = style.typography(
+        WORDS["rank"][lang].format(label=known.short[lang], year=_year(indicator, year, lang)), lang
+    )
+    quiet = ranking.log.level
+    ranking.log.setLevel(logging.ERROR)  # its warnings are printed in the section
+    try:
+        ranked = ranking.rank(indicator, geo_vintage=geo_vintage, year=year, territory=scope, level=_LEVEL, lang=lang)
+    except UnavailableLevelError:
+        return None
+    finally:
+        ranking.log.setLevel(quiet)
+    symbol = style.unit_symbol(known.unit[lang])
+    with_rank = ranked[ranked["rank"].notna()]
+    rows = [
+        [
+            style.format_number(row.rank, 0, lang=lang),
+            f"{row.name} ({row.geo_code})",
+            str(row.commune_names).replace(";", ", "),
+            style.format_number(row.value, known.decimals, lang=lang, symbol=symbol),
+            span(row.lower, row.upper, known.decimals, lang),
+            span(row.rank_lower, row.rank_upper, 0, lang),
+            style.format_number(row.n, 0, lang=lang),
+            style.typography(FUNNEL[str(row.funnel_position)][lang], lang),
+        ]
+        for row in with_rank.head(_MAX_RANKED).itertuples(index=False)
+    ]
+    level = style.format_number(100 * _LEVEL, 0, lang=lang)
+    whole = style.format_number(with_rank["target"].iloc[0], known.decimals, lang=lang, symbol=symbol)
+    findings = [WORDS["rank_whole"][lang].format(value=whole, used=len(with_rank), total=len(ranked))]
+    notes = [WORDS["rank_bounds"][lang].format(level=level), *ranked.attrs["warnings"]]
+    notes = [note.replace("rank_lower et rank_upper", "les rangs possibles") for note in notes]
+    notes = [note.replace("rank_lower and rank_upper", "the possible ranks") for note in notes]
+    if len(with_rank) > _MAX_RANKED:
+        notes.append(WORDS["cut"][lang].format(shown=_MAX_RANKED, total=len(with_rank)))
+    caption = WORDS["table"][lang].format(
+        label=f"{known.label[lang]} ({known.unit[lang]})", year=_year(indicator, year, lang), vintage=geo_vintage
+    )
+    table = Table(style.typography(caption, lang), HEADER_RANK[lang], rows, text_columns=(0, 1, 2, 7))
+    said = Section(title, findings=_typed(findings, lang), table=table, notes=_typed(notes, lang))
+    return said, listing.cite(ranked).split("\n")
+
+
+def inequality_section(
+    indicator: str, year: int, geo_vintage: int, scope: Territory | None, lang: style.Lang
+) -> Made | None:
+    """Five groups of QPV by poverty and what sums up their inequality; none where too few QPV have a value."""
+    known = catalogue().indicator(indicator)
+    try:
+        summary = summarize_inequality(
+            indicator, geo_vintage=geo_vintage, year=year, territory=scope, measures=list(MEASURES), lang=lang
+        )
+    except (UnavailableLevelError, ComparabilityError, InvalidInputError) as error:
+        log.info("no inequality table: %s", error)
+        return None
+    symbol = style.unit_symbol(known.unit[lang])
+    rows = []
+    for measure, words in MEASURES.items():
+        if measure not in summary.index or pd.isna(summary.loc[measure, "value"]):
+            continue
+        label, reading = words[lang]
+        decimals = known.decimals if measure in ("d", "sii") else 2
+        value = style.format_number(summary.loc[measure, "value"], decimals, lang=lang)
+        rows.append([label, value, style.typography(reading, lang)])
+    groups = [
+        style.typography(
+            f"{one['group']} : {style.format_number(one['estimate'], known.decimals, lang=lang, symbol=symbol)}"
+            f" ({one['n_used']}/{one['n_total']} QPV)"
+            if lang == "fr"
+            else f"{one['group']}: {style.format_number(one['estimate'], known.decimals, lang=lang, symbol=symbol)}"
+            f" ({one['n_used']}/{one['n_total']} QPV)",
+            lang,
+        )
+        for one in summary.attrs["groups"]
+    ]
+    title = WORDS["inequality"][lang].format(label=known.short[lang], year=_year(indicator, year, lang))
+    table = Table(style.typography(WORDS["groups"][lang], lang), HEADER_INEQUALITY[lang], rows, text_columns=(0, 2))
+    notes = [style.capitalise(note) + "." for note in summary.attrs["notes"]]
+    section = Section(style.typography(title, lang), findings=groups, table=table, notes=_typed(notes, lang))
+    return section, listing.cite(indicator_source(indicator, year, geo_vintage)).split("\n")
+
+
+def indicator_source(indicator: str, year: int, geo_vintage: int) -> str:
+    """The edition that publishes an indicator by QPV for a year."""
+    return next(
+        str(record["source"])
+        for record in health.published_records(indicator)
+        if (record["geo_level"], record["geo_vintage"], record["year"]) == ("qpv", geo_vintage, year)
+    )
+
+
+def health_section(place: Territory, lang: style.Lang) -> Made | None:
+    """Health of the department and of the region that hold a territory, against the country."""
+    rows: list[list[str]] = []
+    cited: list[str] = []
+    numbered: dict[str, int] = {}
+    for indicator, year, finest in HEALTH:
+        if place.level == "country" and finest != "region":
+            continue
+        by = "region" if place.level in ("region", "country") else finest
+        known = catalogue().indicator(indicator)
+        try:
+            table = health.compare_health(indicator, year=year, territory=place, by=by, lang=lang)
+        except UnavailableLevelError:
+            absent = FLAG_LABELS["unavailable"][lang]
+            dashes = ["–"] * 5
+            rows.append([known.label[lang], str(year), listing.level_label(by, lang), *dashes, absent, ""])
+            continue
+        published = table[table["kind"] == "published"]
+        rows += [_health_row(row, numbered, lang) for row in published.to_dict("records")]
+        cited += listing.cite(published).split("\n")
+    title = WORDS["around"][lang]
+    table_of = Table(title, HEADER_HEALTH[lang], rows, text_columns=(0, 2, 8))
+    notes = [
+        WORDS["around_note"][lang],
+        *(f"({number}) {style.capitalise(text)}." for text, number in numbered.items()),
+    ]
+    return Section(title, table=table_of, notes=_typed(notes, lang)), cited
+
+
+def _health_row(row: dict[Any, Any], numbered: dict[str, int], lang: style.Lang) -> list[str]:
+    """A row of the table; its notes are added to those already numbered."""
+    known = catalogue().indicator(str(row["indicator"]))
+    symbol = style.unit_symbol(known.unit[lang])
+    classes = style.classes_label(str(row["sex"]), str(row["age"]), lang)
+
+    def number(value: float) -> str:
+        return style.format_number(value, known.decimals, lang=lang, symbol=symbol)
+
+    said = [str(row[name]) for name in ("note", "reference_note") if pd.notna(row[name])]
+    pieces = [piece.strip() for note in said for piece in note.replace("\u202f;", ";").split(";") if piece.strip()]
+    numbers = sorted({numbered.setdefault(piece, len(numbered) + 1) for piece in pieces})
+    return [
+        ", ".join(filter(None, [known.label[lang], classes])),
+        str(row["year"]),
+        f"{row['territory']} ({row['level_label']})",
+        number(row["value"]),
+        span(row["lower"], row["upper"], known.decimals, lang),
+        number(row["reference_value"]),
+        span(row["reference_lower"], row["reference_upper"], known.decimals, lang),
+        style.format_number(row["difference"], known.decimals, lang=lang, sign=True),
+        FLAG_LABELS[str(row["flag"])][lang],
+        ", ".join(f"({number})" for number in numbers),
+    ]
+
+
+def surveys_section(lang: style.Lang) -> Made | None:
+    """What national surveys found inside and outside neighbourhoods, each with its publication."""
+    found = health.contrast_rows("depression_prevalence", lang)
+    if found.empty:
+        return None
+    rows = []
+    for row in found.to_dict("records"):
+        symbol = style.unit_symbol(str(row["unit"]))
+        rows.append(
+            [
+                f"{row['label']} ({row['territory']})",
+                str(row["year"]),
+                style.format_number(row["value"], 0, lang=lang, symbol=symbol),
+                style.format_number(row["reference_value"], 0, lang=lang, symbol=symbol),
+                style.format_number(row["difference"], 0, lang=lang, sign=True),
+                str(row["reference_label"]),
+                str(row["publication"]),
+            ]
+        )
+    title = WORDS["surveys"][lang]
+    table = Table(title, HEADER_SURVEYS[lang], rows, text_columns=(0, 5, 6))
+    return Section(title, table=table, notes=_typed([WORDS["surveys_note"][lang]], lang)), []
+
+
+def _year(indicator: str, year: int, lang: style.Lang) -> str:
+    known = catalogue().indicator(indicator)
+    sources = [
+        str(record["source"])
+        for record in health.published_records(indicator)
+        if record["geo_level"] == "qpv" and record["year"] == year
+    ]
+    return style.year_label(known, sources, year, lang)
+
+
+def _typed(texts: list[str], lang: style.Lang) -> list[str]:
+    return [style.typography(text, lang) for text in texts]

@@ -1,0 +1,164 @@
+"""Texts of the neighbourhood sheet, in French and in English."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WORDS: dict[str, dict[str, Any]] = {
+    "lead": {
+        "fr": "Quartier prioritaire de la politique de la ville {code}, zonage {vintage}, {where}. {known} "
+        "indicateurs sur "
+        "{total} y ont une valeur publiée. Chaque chiffre porte son année et son statut ; un chiffre sous secret reste "
+        "inconnu, il n'est ni estimé ni remplacé.",
+        "en": "Priority neighbourhood {code}, {vintage} zoning, {where}. {known} indicators out of {total} have "
+        "a published "
+        "value. Each figure carries its year and its status; a withheld figure stays unknown, neither estimated nor "
+        "replaced.",
+    },
+    "map": {"fr": "Le quartier dans sa commune", "en": "The quarter in its commune"},
+    "map_caption": {
+        "fr": "{label}, {year}, QPV de {commune} ; {name} est cerné de noir.",
+        "en": "{label}, {year}, QPV of {commune}; {name} is outlined in black.",
+    },
+    "no_outline": {
+        "fr": "Aucun contour n'est publié pour ce quartier : il n'est pas dessiné.",
+        "en": "No outline is published for this quarter: it is not drawn.",
+    },
+    "summary": {"fr": "En bref", "en": "In short"},
+    "people": {"fr": "{number} habitants ({year}).", "en": "{number} inhabitants ({year})."},
+    "against": {
+        "fr": "{label} ({year}) : {value}, contre {reference} dans la commune qui le contient ({commune})",
+        "en": "{label} ({year}): {value}, against {reference} in the commune that contains it ({commune})",
+    },
+    "worst": {
+        "fr": "Dans le quart le plus défavorable des QPV de France : {listed}.",
+        "en": "In the worst quarter of the QPV of France: {listed}.",
+    },
+    "best": {
+        "fr": "Dans le quart le plus favorable des QPV de France : {listed}.",
+        "en": "In the best quarter of the QPV of France: {listed}.",
+    },
+    "nothing": {
+        "fr": "Aucun taux ni revenu n'est publié pour ce quartier : tous sont sous secret, ou hors du champ des "
+        "sources.",
+        "en": "No rate and no income is published for this quarter: all are withheld, or outside the field of sources.",
+    },
+    "figure": {"fr": "Profil", "en": "Profile"},
+    "figure_alt": {
+        "fr": "{name} sur {number} indicateurs, face à sa commune et parmi les QPV de France ; les valeurs sont "
+        "dans les "
+        "tableaux qui suivent.",
+        "en": "{name} on {number} indicators, against its commune and among the QPV of France; the values are in the "
+        "tables below.",
+    },
+    "figure_caption": {
+        "fr": "Chaque ligne a sa propre échelle, par valeurs croissantes de gauche à droite ; aux deux bouts, "
+        "le minimum "
+        "et le maximum des QPV de France.",
+        "en": "Each row has its own scale, values growing from left to right; at both ends, the lowest and the highest "
+        "of the QPV of France.",
+    },
+    "values": {"fr": "Le quartier et ce qui l'entoure", "en": "The quarter and what surrounds it"},
+    "values_caption": {
+        "fr": "{name} (zonage {vintage}), sa commune, son unité urbaine, sa région et la France métropolitaine",
+        "en": "{name} ({vintage} zoning), its commune, its urban unit, its region and metropolitan France",
+    },
+    "values_notes": {
+        "fr": (
+            "Les territoires de comparaison contiennent le quartier. Entre parenthèses : bornes (ce que "
+            "l'arrondi et le "
+            "secret laissent inconnu), puis communes ou IRIS qui ont une valeur, sur l'ensemble. Tiret : aucun fichier "
+            "ouvert ne le donne de même source et de même année, ou il couvre moins de 90 % des habitants ; un "
+            "effectif "
+            "n'est pas comparé à celui d'un territoire plus grand.",
+        ),
+        "en": (
+            "The territories of comparison contain the quarter. In brackets: bounds (what rounding and secrecy leave "
+            "unknown), then communes or IRIS with a value out of all. Dash: no open file gives it of the same "
+            "source and "
+            "year, or it covers less than 90% of the people; a count is not compared with that of a larger territory.",
+        ),
+    },
+    "place": {"fr": "Sa place parmi les QPV", "en": "Its place among QPV"},
+    "place_caption": {
+        "fr": "Quartile du quartier, puis minimum [1er quartile | médiane | 3e quartile] maximum, et QPV ayant "
+        "une valeur",
+        "en": "Quartile of the quarter, then minimum [1st quartile | median | 3rd quartile] maximum, and QPV "
+        "with a value",
+    },
+    "place_note": {
+        "fr": "Premier quartile : le quart des QPV qui ont les valeurs les plus basses, quel que soit le sens de "
+        "l'indicateur. Deux QPV du même quartile ne sont pas pour autant égaux. Il n'est pas donné au-dessous "
+        "de quatre "
+        "QPV.",
+        "en": "First quartile: the quarter of the QPV with the lowest values, whatever the direction of the indicator. "
+        "Two QPV of one quartile are not thereby equal. It is not given below four QPV.",
+    },
+    "quartile": {"fr": ("1er", "2e", "3e", "4e"), "en": ("1st", "2nd", "3rd", "4th")},
+    "similar": {"fr": "Les quartiers qui lui ressemblent le plus", "en": "The quarters most like it"},
+    "similar_caption": {
+        "fr": "QPV du même zonage les plus proches par leurs indicateurs sociaux",
+        "en": "QPV of the same zoning that are nearest by their social indicators",
+    },
+    "similar_note": {
+        "fr": "Distance : écart quadratique moyen des valeurs centrées sur la médiane et réduites par l'écart absolu "
+        "médian, sur les indicateurs que les deux quartiers ont : {labels}. {candidates} QPV comparés, {left} "
+        "laissés de "
+        "côté faute d'indicateurs communs. La ressemblance est sociale et ne dit rien de la santé.",
+        "en": "Distance: root mean square of differences, standardised by median and median absolute deviation, on the "
+        "indicators that both have: {labels}. {candidates} QPV compared, {left} left out for want of common "
+        "indicators. "
+        "Resemblance is social and says nothing of health.",
+    },
+    "not_similar": {
+        "fr": "Non cherchés : {known} indicateur(s) publié(s) pour ce quartier sur les {total} qui servent à "
+        "comparer, il en "
+        "faut trois.",
+        "en": "Not searched: {known} indicator(s) published for this quarter out of the {total} that serve to compare, "
+        "three are needed.",
+    },
+    "missing": {"fr": "Ce qui manque, et pourquoi", "en": "What is missing, and why"},
+    "missing_caption": {"fr": "Indicateurs sans valeur pour ce quartier", "en": "Indicators without a value here"},
+    "missing_note": {
+        "fr": "La dépression et la santé perçue ne sont publiées pour aucun QPV.",
+        "en": "Depression and perceived health are published for no QPV.",
+    },
+    "none_missing": {
+        "fr": "Tous les indicateurs publiés par QPV ont une valeur pour ce quartier. La dépression et la santé "
+        "perçue ne "
+        "sont publiées pour aucun QPV.",
+        "en": "Every indicator published by QPV has a value here. Depression and perceived health are published "
+        "for no QPV.",
+    },
+    "reasons": {
+        "suppressed": {
+            "fr": "retiré par le producteur : trop peu de personnes ou de ménages",
+            "en": "withheld by the producer: too few persons or households",
+        },
+        "unavailable": {
+            "fr": "le producteur ne publie pas ce chiffre pour ce quartier",
+            "en": "the producer does not publish this figure for this quarter",
+        },
+        "not_applicable": {"fr": "sans objet pour ce quartier", "en": "does not apply to this quarter"},
+    },
+}
+HEADER_VALUES = {
+    "fr": ("Indicateur", "Année", "Quartier", "Bornes", "Commune : {commune}", "{urban_unit}", "Région : {region}",
+           "France métropolitaine", "Statut"),
+    "en": ("Indicator", "Year", "Quarter", "Bounds", "Commune: {commune}", "{urban_unit}", "Region: {region}",
+           "Metropolitan France", "Status"),
+}  # fmt: skip
+HEADER_PLACE = {
+    "fr": ("Indicateur", "Quartier", "Quartile, {region}", "QPV de la région", "QPV", "Quartile, France",
+           "QPV de France", "QPV"),
+    "en": ("Indicator", "Quarter", "Quartile, {region}", "QPV of the region", "QPV", "Quartile, France",
+           "QPV of France", "QPV"),
+}  # fmt: skip
+HEADER_SIMILAR = {
+    "fr": ("Quartier", "Commune", "Distance", "Indicateurs", "Se ressemblent par", "Diffèrent par"),
+    "en": ("Quarter", "Commune", "Distance", "Indicators", "Alike in", "Different in"),
+}
+HEADER_MISSING = {
+    "fr": ("Indicateur", "Année", "Statut", "Raison", "Années publiées"),
+    "en": ("Indicator", "Year", "Status", "Reason", "Years published"),
+}

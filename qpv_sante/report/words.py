@@ -1,0 +1,220 @@
+"""Texts of the reports, in French and in English: sentences, headings of tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WORDS: dict[str, dict[str, Any]] = {
+    "contents": {
+        "fr": {"name": "Sommaire", "skip": "Aller au contenu"},
+        "en": {"name": "Contents", "skip": "Go to content"},
+    },
+    "title": {"fr": "Quartiers prioritaires : {place}", "en": "Priority neighbourhoods: {place}"},
+    "lead": {
+        "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est "
+        "donné avec son année, sa référence, le nombre de quartiers qui le portent et ce que le secret laisse inconnu.",
+        "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, "
+        "the number of neighbourhoods that carry it and what secrecy leaves unknown.",
+    },
+    "whole": {
+        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference}, {used} QPV).",
+        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference}, {used} QPV).",
+    },
+    "largest": {
+        "fr": "L'écart va de {low} ({low_place}) à {high} ({high_place}).",
+        "en": "The gap goes from {low} ({low_place}) to {high} ({high_place}).",
+    },
+    "missing": {
+        "fr": "Sans valeur publiée ou sans référence : {places}.",
+        "en": "Without a published value or reference: {places}.",
+    },
+    "alone": {"fr": "Ce qui n'est publié que par QPV", "en": "What is published by QPV only"},
+    "alone_note": {
+        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, autour des QPV : "
+        "on ne les compare donc pas.",
+        "en": "No open file gives these indicators, of the same source and year, for the surroundings.",
+    },
+    "health": {
+        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée "
+        "ici sur un quartier.",
+        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a quarter.",
+    },
+    "imported": {"fr": "Chiffres importés", "en": "Imported figures"},
+    "imported_note": {
+        "fr": "Ces chiffres ne sont pas dans les données ouvertes : l'utilisateur les a importés.",
+        "en": "These figures are not open data: the user imported them.",
+    },
+    "restricted": {"fr": "Diffusion restreinte : {notice}", "en": "Restricted: {notice}"},
+    "cut": {
+        "fr": "Les {shown} premières lignes sur {total}.",
+        "en": "The first {shown} rows of {total}.",
+    },
+    "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
+    "map": {"fr": "Carte", "en": "Map"},
+    "no_map": {
+        "fr": "Aucun contour n'est publié pour les QPV de ce territoire : pas de carte.",
+        "en": "No outline is published for the QPV of this territory: no map.",
+    },
+    "sources": {"fr": "Sources et licences", "en": "Sources and licences"},
+    "rank": {"fr": "QPV par ordre de valeur : {label}, {year}", "en": "QPV in order of value: {label}, {year}"},
+    "rank_whole": {
+        "fr": "Ensemble des QPV classés : {value} ; {used} QPV classés sur {total}.",
+        "en": "All ranked QPV together: {value}; {used} QPV ranked out of {total}.",
+    },
+    "rank_bounds": {
+        "fr": "Bornes à {level} % : ce que le hasard donnerait à un quartier de cette taille. Rangs possibles : "
+        "ceux de "
+        "{level} % des classements simulés.",
+        "en": "{level}% bounds: what chance would give to a neighbourhood of that size. Possible ranks: those of "
+        "{level}% of simulated rankings.",
+    },
+    "inequality": {
+        "fr": "Inégalités entre QPV : {label}, {year}",
+        "en": "Inequality between QPV: {label}, {year}",
+    },
+    "groups": {
+        "fr": "QPV en cinq groupes de même population, du plus pauvre au moins pauvre",
+        "en": "QPV in five groups of equal population, from the poorest to the least poor",
+    },
+    "not_done": {"fr": "Non calculé : {why}", "en": "Not computed: {why}"},
+    "too_few": {
+        "fr": "trop peu de QPV ont une valeur dans ce territoire",
+        "en": "too few QPV have a value in this territory",
+    },
+    "around": {"fr": "Santé : ce qui est publié autour", "en": "Health: what is published around"},
+    "around_note": {
+        "fr": "Ces chiffres décrivent des départements ou des régions entiers, jamais un quartier : aucune valeur "
+        "régionale n'est reportée ici sur un quartier. L'écart entre le territoire et la France n'est pas celui "
+        "des QPV.",
+        "en": "These figures describe whole departments or regions, never a quarter: no regional value is painted on a "
+        "quarter here. The gap between the territory and France is not that of QPV.",
+    },
+    "surveys": {
+        "fr": "Santé : dans et hors des quartiers, enquêtes nationales",
+        "en": "Health: inside and outside neighbourhoods, national surveys",
+    },
+    "surveys_note": {
+        "fr": "Résultats nationaux de publications, sans intervalle : ils disent ce qui a été trouvé dans "
+        "l'ensemble des "
+        "quartiers, non dans celui-ci.",
+        "en": "National results of publications, without intervals: they say what was found in neighbourhoods as a "
+        "whole, not in this one.",
+    },
+    "care": {"fr": "Offre de soins", "en": "Care supply"},
+    "care_note": {
+        "fr": "Structures situées dans le quartier ou à moins de cette distance de son contour, et équipements de la "
+        "commune : ce qui est là n'est pas ce à quoi les habitants ont accès (capacité, horaires, tarifs et "
+        "patientèle ne "
+        "sont pas connus). Bornes du nombre : doute sur la localisation.",
+        "en": "Structures in the quarter or within that distance of its outline, and facilities of the commune: "
+        "what is "
+        "there is not what residents can use (capacity, hours, fees and patients are not known). Bounds of the number: "
+        "doubt on locations.",
+    },
+    "care_inside": {"fr": "dans le quartier", "en": "inside"},
+}
+HEADER = {
+    "fr": ("Territoire", "QPV", "Bornes", "Référence", "Bornes", "Écart", "Rapport", "QPV utilisés", "Statut"),
+    "en": ("Territory", "QPV", "Bounds", "Reference", "Bounds", "Gap", "Ratio", "QPV used", "Status"),
+}
+HEADER_ALONE = {
+    "fr": (
+        "Indicateur",
+        "Ensemble des QPV",
+        "Bornes",
+        "Médiane des QPV",
+        "Du 1er au 3e quartile",
+        "QPV utilisés",
+        "Année",
+    ),
+    "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
+}
+
+HEADER_IMPORTED = {
+    "fr": ("Indicateur", "QPV", "Valeur", "Bornes", "Statut", "Année", "Source"),
+    "en": ("Indicator", "QPV", "Value", "Bounds", "Status", "Year", "Source"),
+}
+HEADER_RANK = {
+    "fr": ("Rang", "QPV", "Commune", "Valeur", "Bornes", "Rangs possibles", "Effectif", "Entonnoir"),
+    "en": ("Rank", "QPV", "Commune", "Value", "Bounds", "Possible ranks", "Persons", "Funnel"),
+}
+FUNNEL = {
+    "below_99_8": {"fr": "en dessous (99,8 %)", "en": "below (99.8%)"},
+    "below_95": {"fr": "en dessous (95 %)", "en": "below (95%)"},
+    "within": {"fr": "dans l'entonnoir", "en": "within"},
+    "above_95": {"fr": "au-dessus (95 %)", "en": "above (95%)"},
+    "above_99_8": {"fr": "au-dessus (99,8 %)", "en": "above (99.8%)"},
+}
+HEADER_INEQUALITY = {"fr": ("Mesure", "Valeur", "Lecture"), "en": ("Measure", "Value", "Reading")}
+MEASURES = {
+    "d": {
+        "fr": ("Écart entre groupes extrêmes", "points entre les groupes le plus et le moins pauvres"),
+        "en": ("Gap between extreme groups", "points between the poorest and the least poor groups"),
+    },
+    "r": {
+        "fr": ("Rapport entre groupes extrêmes", "1 : égalité"),
+        "en": ("Ratio between extreme groups", "1: equality"),
+    },
+    "sii": {
+        "fr": ("Indice de pente (SII)", "points, du plus pauvre au moins pauvre ; 0 : égalité"),
+        "en": ("Slope index (SII)", "points, from the poorest to the least poor; 0: equality"),
+    },
+    "rii": {"fr": ("Indice relatif (RII)", "1 : égalité"), "en": ("Relative index (RII)", "1: equality")},
+    "rci": {
+        "fr": ("Indice de concentration relatif", "0 : égalité ; négatif : concentré chez les plus pauvres"),
+        "en": ("Relative concentration index", "0: equality; negative: concentrated among the poorest"),
+    },
+}
+HEADER_HEALTH = {
+    "fr": (
+        "Indicateur",
+        "Année",
+        "Territoire",
+        "Valeur",
+        "Intervalle",
+        "France",
+        "Intervalle",
+        "Écart",
+        "Statut",
+        "Note",
+    ),
+    "en": ("Indicator", "Year", "Territory", "Value", "Interval", "France", "Interval", "Gap", "Status", "Note"),
+}
+HEADER_SURVEYS = {
+    "fr": (
+        "Question",
+        "Année",
+        "Dans les quartiers",
+        "Hors quartiers",
+        "Écart",
+        "Hors quartiers : définition",
+        "Publication",
+    ),
+    "en": ("Question", "Year", "Inside", "Outside", "Gap", "Outside: definition", "Publication"),
+}
+HEADER_CARE = {
+    "fr": (
+        "Territoire",
+        "Ce qui est compté",
+        "Année",
+        "Distance",
+        "Nombre",
+        "Bornes",
+        "Pour 10 000 habitants",
+        "Bornes",
+        "Statut",
+        "Note",
+    ),
+    "en": (
+        "Territory",
+        "What is counted",
+        "Year",
+        "Distance",
+        "Number",
+        "Bounds",
+        "Per 10,000 inhabitants",
+        "Bounds",
+        "Status",
+        "Note",
+    ),
+}

@@ -1,0 +1,223 @@
+"""The neighbourhood sheet: what it prints is what was computed, whatever the quarter."""
+
+import builtins
+import html
+import re
+import sys
+import types
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+import qpv_sante as qs
+from qpv_sante.errors import AmbiguousTerritoryError, StoreError, UnknownNameError
+from qpv_sante.profiles import positions
+from qpv_sante.report import pdf, supply
+from qpv_sante.territories import Territory
+
+
+@pytest.fixture(scope="module")
+def sheet():
+    return qs.profile("QN03110M")
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.headings, self.images, self.remote, self.scopes = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "img":
+            self.images.append(given.get("alt"))
+        if tag == "th":
+            self.scopes.append(given.get("scope"))
+        links = [value for name, value in attrs if name in ("src", "href") and value]
+        self.remote += [value for value in links if not value.startswith(("data:", "#"))]
+
+
+def _page(made):
+    page = _Page()
+    page.feed(made.html)
+    return page
+
+
+def _section(made, start):
+    return next(one for one in made.sections if one.title.startswith(start))
+
+
+def test_the_page_is_accessible_and_self_contained(sheet):
+    page = _page(sheet)
+    assert sheet.html.startswith('<!DOCTYPE html>\n<html lang="fr">')
+    assert page.remote == []
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert max(page.headings) == 2
+    assert len(page.images) == 2
+    assert all(page.images)
+    assert set(page.scopes) == {"row", "col"}
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert {"header", "nav", "main", "footer"} <= set(page.tags)
+    assert "@page" in sheet.html
+
+
+def _contrast(one, other):
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((light(one), light(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_texts_are_legible(sheet):
+    style = sheet.html.partition("</style>")[0]
+    colours = re.findall(r"[ ;{]color:\s*(#[0-9a-f]{3,6})", style)
+    full = [colour if len(colour) == 7 else "#" + "".join(2 * one for one in colour[1:]) for colour in colours]
+    assert len(full) >= 3
+    assert min(_contrast(colour, "#ffffff") for colour in full) >= 4.5
+
+
+def test_it_prints_the_numbers(sheet):
+    frame = positions("QN03110M").set_index("indicator")
+    rows = {row[0]: row for row in _section(sheet, "Le quartier et ce").table.rows}
+    assert len(rows) == len(frame)
+    poverty = frame.loc["poverty_rate"]
+    printed = rows["Taux de pauvreté (%)"]
+    assert printed[1] == "2021"
+    assert printed[2] == format(poverty["value"], ".1f").replace(".", ",") + "\u202f%"
+    assert printed[4].startswith(format(poverty["commune_value"], ".1f").replace(".", ",") + "\u202f% (")
+    place = {row[0].partition(",")[0]: row for row in _section(sheet, "Sa place").table.rows}
+    assert place["Taux de pauvreté"][5] == ("1er", "2e", "3e", "4e")[poverty["qpv_country_quartile"] - 1]
+    near = qs.similar("QN03110M", 5)
+    assert [row[0] for row in _section(sheet, "Les quartiers").table.rows] == [
+        f"{row.rank}. {row.name} ({row.geo_code})" for row in near.itertuples(index=False)
+    ]
+
+
+def test_health_is_kept_apart_and_sources_are_named(sheet):
+    health = _section(sheet, "Santé")
+    assert not any("Izards" in cell for row in health.table.rows for cell in row)
+    assert "jamais un quartier" in health.notes[0]
+    assert any("Filosofi" in line and "Licence Ouverte 2.0" in line for line in sheet.sources)
+    assert "aucun QPV" in sheet.html
+
+
+def test_what_is_suppressed_is_said_and_never_a_number():
+    made = qs.profile("QN03101M", lang="en")
+    missing = _section(made, "What is missing").table.rows
+    assert len(missing) == 1
+    assert missing[0][1:3] == ["2021", "suppressed (secrecy)"]
+    assert missing[0][3].startswith("withheld")
+    row = next(row for row in _section(made, "The quarter and").table.rows if row[0].startswith("Poverty"))
+    assert row[2:4] == ["–", "–"]
+    assert not any("Poverty" in text for text in _section(made, "In short").findings)
+
+
+def test_a_quarter_without_any_figure_has_a_page():
+    made = qs.profile("QN98712M")
+    assert made.title == "Hiupape (Faaa)"
+    assert _section(made, "Les quartiers").table is None
+    assert "0 indicateur(s)" in _section(made, "Les quartiers").notes[0]
+    assert len(_section(made, "Ce qui manque").table.rows) == 5
+    assert any("Aucun taux" in text for text in _section(made, "En bref").findings)
+
+
+def test_a_quarter_without_outline_has_a_page():
+    made = qs.profile("QP971006")
+    assert _section(made, "Le quartier dans").figures == []
+    assert "Aucun contour" in _section(made, "Le quartier dans").notes[0]
+
+
+@pytest.mark.parametrize("code", ["QN03110M", "QN97801M", "QN01406M"])
+def test_the_pdf_holds_on_two_pages(code, tmp_path):
+    typst = pytest.importorskip("typst")
+    made = qs.profile(code)
+    path = made.save(tmp_path / "sheet.pdf")
+    assert path.read_bytes().startswith(b"%PDF-")
+    tight = [size for size in pdf.SIZES if _pages(made, size, tmp_path, typst) <= 2]
+    assert tight, "no size of text holds on two pages"
+
+
+def _pages(made, size, folder, typst):
+    import json
+    import shutil
+    from pathlib import Path
+
+    (folder / "data.json").write_text(json.dumps(pdf._data(made, folder)), encoding="utf-8")
+    shutil.copy(Path(qs.__file__).parent / "templates" / "report.typ", folder / "report.typ")
+    asked = {"sys_inputs": {"size": str(size)}, "font_paths": [pdf._fonts()], "ignore_system_fonts": True}
+    return int(typst.Compiler(folder / "report.typ", root=folder, **asked).query("<pages>", field="value", one=True))
+
+
+def test_texts_are_never_markup(sheet, tmp_path):
+    pytest.importorskip("typst")
+    from dataclasses import replace
+
+    wild = replace(sheet, title='L\'îlot <b>#panic("x")</b> $a$ *é* & œ', sections=sheet.sections[-1:])
+    assert "<b>" not in wild.html
+    assert html.escape(wild.title, quote=False).replace('"', "&#34;").replace("'", "&#39;") in wild.html
+    assert wild.save(tmp_path / "wild.pdf").stat().st_size > 1000
+
+
+def test_without_the_extra_the_error_says_what_to_install(sheet, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "typst":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(StoreError, match=r"qpv-sante\[pdf\]"):
+        sheet.save(tmp_path / "sheet.pdf")
+    assert not (tmp_path / "sheet.pdf").exists()
+
+
+def test_errors(sheet, tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown suffix"):
+        sheet.save(tmp_path / "sheet.docx")
+    with pytest.raises(AmbiguousTerritoryError, match="QP034003"):
+        qs.profile("Devèze, Béziers")
+    with pytest.raises(UnknownNameError, match="QP0340"):
+        qs.profile("QP034999")
+    with pytest.raises(StoreError, match="cannot be written"):
+        (tmp_path / "file").write_text("x")
+        sheet.save(tmp_path / "file" / "sheet.html")
+
+
+def test_it_shows_in_notebooks(sheet):
+    assert sheet._repr_html_().startswith("<iframe title=")
+
+
+def _supply(**changed):
+    row = {"geo_level": "qpv", "name": "Devèze", "indicator": "health_structures", "label": "Maisons ou centres",
+           "distance_m": 500.0, "value": 2.0, "lower": 1.0, "upper": 3.0, "density": 5.1, "density_lower": 0.1,
+           "density_upper": 22.0, "year": 2024, "flag": "observed", "source": "insee_filosofi_qpv@2021",
+           "note": "une note"}  # fmt: skip
+    return pd.DataFrame([row | changed])
+
+
+def test_care_supply_has_its_section_when_there_is_some(monkeypatch):
+    place = Territory("qpv", "QP034003", "Devèze")
+    answers = {"frame": _supply()}
+    fake = types.SimpleNamespace(care_supply=lambda scope, geo_vintage, lang: answers["frame"])
+    monkeypatch.setitem(sys.modules, "qpv_sante.care", fake)
+    section, cited = supply.care_section(place, 2015, "fr")
+    assert section.table.rows[0][3:8] == ["500\u202fm", "2", "1\u00a0à\u00a03", "5,1", "0,1\u00a0à\u00a022,0"]
+    assert section.table.rows[0][-1] == "(1)"
+    assert section.notes[1] == "(1) Une note."
+    assert "Filosofi" in cited[0]
+    answers["frame"] = _supply(value=float("nan"), flag="unavailable")
+    assert supply.care_section(place, 2015, "fr") is None
+
+    def never_built(scope, geo_vintage, lang):
+        raise StoreError("never built")
+
+    fake.care_supply = never_built
+    assert supply.care_section(place, 2015, "fr") is None
