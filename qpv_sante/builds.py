@@ -85,29 +85,65 @@ class Build:
 
     def put_all(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write tables that go together: all of them or none."""
+        with self.staged(tables) as written:
+            self.place(written)
+
+    @contextmanager
+    def staged(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, dict[str, Any]]]:
+        """Write tables aside, to be looked at before `place` puts them in; what is not placed goes away.
+
+        Yields
+        ------
+        dict of str to dict
+            `sha256, bytes, rows` by table, as in the manifest.
+
+        Raises
+        ------
+        StoreError
+            They cannot be written.
+        """
         import geopandas as gpd
 
-        # aside, then in place: the hard link leads to the previous build, and a failed write leaves every table whole
-        written: dict[str, Path] = {}
+        records: dict[str, dict[str, Any]] = {}
         try:
-            for name, frame in tables.items():
-                aside = self.path / f"{name}.new"
-                aside.parent.mkdir(parents=True, exist_ok=True)
-                written[name] = aside
-                if isinstance(frame, gpd.GeoDataFrame):
-                    frame.to_parquet(aside, compression="zstd", write_covering_bbox=False)
-                else:
-                    frame.to_parquet(aside, compression="zstd", index=False, row_group_size=50_000)
-            for name, aside in written.items():
-                record = {"sha256": sha256_of(aside), "bytes": aside.stat().st_size, "rows": len(tables[name])}
-                aside.replace(aside.with_suffix(".parquet"))
+            try:
+                for name, frame in tables.items():
+                    aside = self._aside(name)
+                    aside.parent.mkdir(parents=True, exist_ok=True)
+                    records[name] = {}
+                    if isinstance(frame, gpd.GeoDataFrame):
+                        frame.to_parquet(aside, compression="zstd", write_covering_bbox=False)
+                    else:
+                        frame.to_parquet(aside, compression="zstd", index=False, row_group_size=50_000)
+                    records[name] = {
+                        "sha256": sha256_of(aside),
+                        "bytes": aside.stat().st_size,
+                        "rows": len(frame),
+                    }
+            except OSError as error:
+                raise StoreError(f"{', '.join(tables)} could not be written: {error}. {_WRITE_HINT}") from error
+            yield records
+        finally:
+            for name in records:
+                self._aside(name).unlink(missing_ok=True)
+
+    def place(self, written: Mapping[str, dict[str, Any]]) -> None:
+        """Put staged tables in their place; the hard link there leads to the previous build, which keeps its own."""
+        try:
+            for name, record in written.items():
+                self._aside(name).replace(self.path / f"{name}.parquet")
                 self._records[f"{name}.parquet"] = record
                 self.written.add(name)
         except OSError as error:
-            raise StoreError(f"{', '.join(tables)} could not be written: {error}. {_WRITE_HINT}") from error
-        finally:
-            for aside in written.values():
-                aside.unlink(missing_ok=True)
+            raise StoreError(f"{', '.join(written)} could not be written: {error}. {_WRITE_HINT}") from error
+
+    def same(self, name: str, record: Mapping[str, Any]) -> bool:
+        """Whether the build already has a table of the same bytes."""
+        known = self._records.get(f"{name}.parquet")
+        return known is not None and known["sha256"] == record["sha256"]
+
+    def _aside(self, name: str) -> Path:
+        return self.path / f"{name}.new"
 
     def holds(self, name: str) -> bool:
         """Whether the build has a table, its own or that of the previous build."""

@@ -197,18 +197,12 @@ class _Refresh:
             return
         reading = pipeline.read_source(source, obtained)
         known = self.target.sources.get(source.id, {}).get("tables", [])
-        before = self._before(source, {*known, *reading.tables})
-        outcome.changes = compare_tables(before, reading.tables)
-        if outcome.changes and any(reason.startswith("file") for reason in outcome.reasons):
-            outcome.drift = find_drift(before, reading.tables, source.tolerance)
-            if outcome.drift and source.id not in self.accept:
-                outcome.fail(
-                    "the new files are not like those in use, and were put aside\n- "
-                    + "\n- ".join(outcome.drift)
-                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}"
-                )
+        with self.target.staged(reading.tables) as written:
+            # the same bytes are the same figures: neither read, compared nor written again
+            moved = {name: record for name, record in written.items() if not self.target.same(name, record)}
+            if not self._accepted(source, outcome, reading.tables, {*known, *moved} - (written.keys() - moved.keys())):
                 return
-        self.target.put_all(reading.tables)
+            self.target.place(moved)
         for name in set(known) - set(reading.tables):
             self.target.drop(name)
         self.target.sources[source.id] = reading.record
@@ -216,6 +210,23 @@ class _Refresh:
         self.rebuilt = True
         outcome.status = "failed" if outcome.problem else "changed"
         outcome.rows = reading.rows
+
+    def _accepted(
+        self, source: Source, outcome: Outcome, tables: Mapping[str, pd.DataFrame], names: Collection[str]
+    ) -> bool:
+        """Compare the tables named with those in use; whether they may replace them."""
+        before = self._before(source, names)
+        outcome.changes = compare_tables(before, tables)
+        if outcome.changes and any(reason.startswith("file") for reason in outcome.reasons):
+            outcome.drift = find_drift(before, tables, source.tolerance)
+            if outcome.drift and source.id not in self.accept:
+                outcome.fail(
+                    "the new files are not like those in use, and were put aside\n- "
+                    + "\n- ".join(outcome.drift)
+                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}"
+                )
+                return False
+        return True
 
     def _without_file(self, key: str) -> bool:
         return download.recorded(key, self.root / "raw", self.lock) is None
