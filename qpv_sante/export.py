@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,17 +125,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
         plain = pd.DataFrame(plain.drop(columns=geometry)) if outlined else plain
         write = _WRITERS[suffix]
     plain.attrs = {}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.partial{path.suffix}")
-        try:
-            aside.unlink(missing_ok=True)
-            write(plain, aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
+    with written_whole(path) as aside:
+        write(plain, aside)
     return path
 
 
@@ -230,6 +222,30 @@ def restrictions(frame: pd.DataFrame) -> list[str]:
         used = {series.source for indicator in measured for series in indicator.series}
     carried = [str(notice) for notice in frame.attrs.get("restrictions", [])]
     return list(dict.fromkeys([*carried, *(notice for name, notice in limited.items() if name in used)]))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a file to write aside, with the same suffix: it takes the place of `path` at the end, or nothing does.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    aside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.unlink(missing_ok=True)
+            yield aside
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path} cannot be written: {error}. Free some space, or choose another folder.") from error
 
 
 def check_suffix(path: Path, valid: tuple[str, ...]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpv_sante.errors import StoreError
-from qpv_sante.export import check_suffix
+from qpv_sante.export import check_suffix, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,11 +46,9 @@ def save_figure(axes: Axes, path: Path | str, *, dpi: int = 150) -> Path:
     # no date inside: the same data give the same file
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[path.suffix.lower()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({"svg.hashsalt": "qpv_sante", "svg.fonttype": "none"}):
-            figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata=metadata)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
+        plain = {"svg.hashsalt": "qpv_sante", "svg.fonttype": "none"}
+        with written_whole(path) as aside, mpl.rc_context(plain):
+            figure.savefig(aside, dpi=dpi, bbox_inches="tight", metadata=metadata)
     finally:
         plt.close(figure)
     return path

@@ -571,5 +571,5 @@ def test_report_of_another_form_or_place(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="fr"):
         report().save(tmp_path / "r.md", lang="de")
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot be written.*The refresh itself is done"):
+    with pytest.raises(StoreError, match=r"cannot be written.*another folder"):
         report().save(tmp_path / "file" / "r.md")

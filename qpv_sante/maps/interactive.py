@@ -13,8 +13,8 @@ import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
-from qpv_sante.errors import SchemaError, StoreError
-from qpv_sante.export import check_suffix
+from qpv_sante.errors import SchemaError
+from qpv_sante.export import check_suffix, written_whole
 from qpv_sante.geography import department_of_qpv, fold, is_overseas
 from qpv_sante.maps import gather, labels, layers
 from qpv_sante.maps.classes import class_breaks, classify
@@ -127,16 +127,8 @@ class InteractiveMap:
         """
         path = Path(path)
         check_suffix(path, (".html", ".htm"))
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                aside.write_text(self.html, encoding="utf-8")
-                aside.replace(path)
-            finally:
-                aside.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error}") from error
+        with written_whole(path) as aside:
+            aside.write_text(self.html, encoding="utf-8")
         return path
 
     def _repr_html_(self) -> str:

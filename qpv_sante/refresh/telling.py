@@ -12,8 +12,8 @@ import pandas as pd
 from qpv_sante import loading, style
 from qpv_sante._version import __version__
 from qpv_sante.catalogue import core_catalogue
-from qpv_sante.errors import QpvSanteError, StoreError
-from qpv_sante.export import check_suffix
+from qpv_sante.errors import QpvSanteError
+from qpv_sante.export import check_suffix, written_whole
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.refresh.outcome import Outcome, RefreshReport
 
@@ -129,11 +129,8 @@ def write(report: RefreshReport, path: Path, lang: str) -> Path:
     """Write the report in the form of the file's suffix."""
     check_suffix(path, SUFFIXES)
     content = {".md": _markdown, ".html": _page, ".json": _json}[path.suffix.lower()](report, style.check_lang(lang))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}. The refresh itself is done.") from error
+    with written_whole(path) as aside:
+        aside.write_text(content, encoding="utf-8")
     return path
 
 
