@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 
-from qpv_sante import style
+from qpv_sante import store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import department_of_qpv, is_overseas
@@ -63,6 +63,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@store.one_build()
 def plot_map(
     indicator: str,
     *,

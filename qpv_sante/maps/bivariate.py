@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.maps import gather, labels, scene
@@ -74,6 +74,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@store.one_build()
 def plot_bivariate_map(
     indicator_x: str,
     indicator_y: str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
 from qpv_sante.export import check_suffix, written_whole
@@ -139,6 +139,7 @@ class InteractiveMap:
         )
 
 
+@store.one_build()
 def explore_map(
     indicator: str,
     *,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import listing, loading, style
+from qpv_sante import listing, loading, store, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import SchemaError, UnavailableLevelError
 from qpv_sante.geography import projected_crs
@@ -30,6 +30,7 @@ _MAP_INCHES, _ROW_INCHES = 2.75, 0.27
 _MAPPED = "poverty_rate"
 
 
+@store.one_build()
 def profile(
     quarter: str, *, geo_vintage: int | None = None, years: dict[str, int] | None = None, lang: str = "fr"
 ) -> Report:
