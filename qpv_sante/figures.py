@@ -46,8 +46,7 @@ def save_figure(axes: Axes, path: Path | str, *, dpi: int = 150) -> Path:
     # no date inside: the same data give the same file
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[path.suffix.lower()]
     try:
-        plain = {"svg.hashsalt": "qpv_sante", "svg.fonttype": "none"}
-        with written_whole(path) as aside, mpl.rc_context(plain):
+        with written_whole(path) as aside, mpl.rc_context({"svg.hashsalt": "qpv_sante", "svg.fonttype": "none"}):
             figure.savefig(aside, dpi=dpi, bbox_inches="tight", metadata=metadata)
     finally:
         plt.close(figure)
