@@ -94,43 +94,51 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
     B         NaN    NaN    NaN       0        1
     """
     known = frame["value"].notna()
-    size = frame.groupby(by)[by].size()
-    result = pd.DataFrame(index=size.index)
     weight = frame["weight"] if kind == "rate" else pd.Series(1.0, index=frame.index)
     lowest, highest = extremes or (frame["lower"].min(), frame["upper"].max())
     low, high = frame["lower"].where(known, lowest), frame["upper"].where(known, highest)
-
-    def total(values: pd.Series) -> pd.Series:
-        return values.groupby(frame[by]).sum(min_count=1)
-
     used = known & weight.notna()
+    sums = {"weight": weight.where(used)}
     if kind == "rate":
-        all_weight = total(weight)
-        result["value"] = total((weight * frame["value"]).where(used)) / total(weight.where(used))
-        # a unit of unknown weight cannot be bounded: nor can its group
-        bounded = weight.isna().groupby(frame[by]).sum() == 0
-        result["lower"] = (total(weight * low) / all_weight).where(bounded)
-        result["upper"] = (total(weight * high) / all_weight).where(bounded)
-        result["coverage"] = (total(weight.where(used)) / all_weight).fillna(0.0)
+        sums |= {"all": weight, "value": (weight * frame["value"]).where(used), "low": weight * low}
+        sums["high"] = weight * high
     elif kind == "count":
-        partial = total(frame["value"])
+        sums |= {"value": frame["value"], "low": frame["lower"].where(known)}
+        sums["high"] = frame["upper"].where(known, largest_counts(frame, highest))
+    counts = {"known": known, "used": used, "unweighted": weight.isna()}
+    counts["unreliable"] = (frame["flag"] == "unreliable") & used
+    interval = frame["interval"].astype("str").where(used & (frame["interval"] != "none"))
+    # codes are sorted into groups once for all columns: with one sorting a column, it is most of the time
+    columns = {f"sum_{name}": values for name, values in sums.items()}
+    grouped = pd.DataFrame({**columns, **counts, "interval": interval}).groupby(frame[by])
+    size = grouped.size()
+    # column by column: pandas adds up several at a time in another order, and the last digit moves
+    total = {name: grouped[f"sum_{name}"].sum(min_count=1) for name in sums}
+    number = {name: grouped[name].sum() for name in counts}
+    result = pd.DataFrame(index=size.index)
+    if kind == "rate":
+        result["value"] = total["value"] / total["weight"]
+        # a unit of unknown weight cannot be bounded: nor can its group
+        bounded = number["unweighted"] == 0
+        result["lower"] = (total["low"] / total["all"]).where(bounded)
+        result["upper"] = (total["high"] / total["all"]).where(bounded)
+        result["coverage"] = (total["weight"] / total["all"]).fillna(0.0)
+    elif kind == "count":
         # a sum that lacks a part is not a total: it is the lower bound of one
-        result["value"] = partial.where(known.groupby(frame[by]).all())
-        result["lower"] = total(frame["lower"].where(known))
-        result["upper"] = total(frame["upper"].where(known, largest_counts(frame, highest)))
-        result["coverage"] = known.groupby(frame[by]).mean()
+        result["value"] = total["value"].where(number["known"] == size)
+        result["lower"], result["upper"] = total["low"], total["high"]
+        result["coverage"] = number["known"] / size
     else:
         alone = frame[by].map(size) == 1
         for name, values in (("value", frame["value"]), ("lower", low), ("upper", high)):
             result[name] = values.where(alone & known).groupby(frame[by]).max()
-        result["coverage"] = known.groupby(frame[by]).mean()
-    result["n_used"] = used.groupby(frame[by]).sum()
+        result["coverage"] = number["known"] / size
+    result["n_used"] = number["used"]
     result["n_total"] = size
-    result["weight_used"] = total(weight.where(used))
-    result["unreliable"] = ((frame["flag"] == "unreliable") & used).groupby(frame[by]).sum()
+    result["weight_used"] = total["weight"]
+    result["unreliable"] = number["unreliable"]
     all_known = result["n_used"] == result["n_total"]
-    own = frame["interval"].astype("str").where(used & (frame["interval"] != "none")).groupby(frame[by]).first()
-    result["interval"] = own.fillna("none").where(all_known, "secrecy")
+    result["interval"] = grouped["interval"].first().fillna("none").where(all_known, "secrecy")
     # bounds say how far a figure could be off: where there is no figure they would say nothing
     result.loc[result["n_used"] == 0, ["lower", "upper"]] = np.nan
     result.loc[result["lower"].isna(), "interval"] = "none"

@@ -200,7 +200,15 @@ def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: o
         raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
 
 
-def quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str) -> pd.DataFrame:
+def quarters_with_values(
+    indicator: Indicator,
+    *,
+    geo_vintage: int,
+    year: int,
+    sex: str,
+    age: str,
+    counts: dict[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
     """Every QPV of a zoning, with its value, bounds and weight where they are published.
 
     Parameters
@@ -208,6 +216,8 @@ def quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, s
     indicator : Indicator
     geo_vintage, year : int
     sex, age : str
+    counts : dict of str to DataFrame, optional
+        Counts of this zoning that were read for weights: filled here, and given again for the next indicator.
 
     Returns
     -------
@@ -235,34 +245,41 @@ def quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, s
     published = quarters["value"].notna()
     weight, base = quarters["denominator"], "denominator"
     if indicator.kind == "rate" and not weight[published].notna().all():
-        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year)
+        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year, counts)
     elif indicator.kind == "rate":
         # a withheld denominator is about the usual share of the inhabitants: needed for bounds alone
-        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
+        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
         weight = weight.fillna(people * weight.sum() / people[weight.notna()].sum())
     elif indicator.kind == "count":
-        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
+        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
     quarters = quarters.assign(weight=weight, weight_base=base)
     label = base if indicator.kind == "rate" else "sum" if indicator.kind == "count" else "none"
     quarters.attrs = {**frame.attrs, "weight": label}
     return quarters
 
 
-def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
+def _fallback_weight(
+    indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
+) -> tuple[pd.Series, str]:
     """The count that the catalogue names as weight, of the nearest year in the same zoning."""
     if indicator.weight is None:
         raise UnavailableLevelError(
             f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
         )
-    return _nearest_counts(indicator.weight, codes, geo_vintage, year)
+    return _nearest_counts(indicator.weight, codes, geo_vintage, year, counts)
 
 
-def _nearest_counts(indicator: str, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
+def _nearest_counts(
+    indicator: str, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
+) -> tuple[pd.Series, str]:
     """A count by QPV, of the nearest year in the same zoning, and its name with that year."""
-    counts = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
+    known = {} if counts is None else counts
+    if indicator not in known:
+        known[indicator] = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
+    every = known[indicator]
     # the later of two years at the same distance: populations are published late
-    nearest = min(sorted(counts["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
-    values = counts[counts["year"] == nearest].set_index("geo_code")["value"]
+    nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
+    values = every[every["year"] == nearest].set_index("geo_code")["value"]
     return codes.map(values), f"{indicator} {nearest}"
 
 

@@ -101,6 +101,9 @@ def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "cod
         )
 
 
+_ARRONDISSEMENTS = {r"^751\d\d$": "75056", r"^6938\d$": "69123", r"^132(?:0\d|1[0-6])$": "13055"}
+
+
 def department_of_qpv(codes: pd.Series) -> pd.Series:
     """Department of QPV codes of either zoning.
 
@@ -161,6 +164,17 @@ def zoning_of_qpv_code(code: str) -> int:
         f"{code!r} is not a QPV code. Expected QP + department (3) + 3 digits for 2015 (QP031004, QP02A001), "
         "QN + department (3) + 2 digits + N, M, I or C for 2024 (QN03112M)."
     )
+
+
+def whole_commune(codes: pd.Series) -> pd.Series:
+    """Commune codes, those of the arrondissements of Paris, Lyon and Marseille brought to their commune.
+
+    Examples
+    --------
+    >>> whole_commune(pd.Series(["75113", "69389", "13216", "31555"])).tolist()
+    ['75056', '69123', '13055', '31555']
+    """
+    return codes.replace(_ARRONDISSEMENTS, regex=True)
 
 
 def projected_crs(department: str) -> int:

@@ -14,7 +14,8 @@ import pandas as pd
 from qpv_sante import aggregation, loading
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
-from qpv_sante.territories import COMPOSITE, FRANCE, METROPOLITAN_FRANCE, Gazetteer, Territory, current_commune
+from qpv_sante.reference_units import Figures
+from qpv_sante.territories import COMPOSITE, METROPOLITAN_FRANCE, Gazetteer, Territory
 
 REFERENCES: dict[str, dict[str, str]] = {
     "commune": {"fr": "communes qui accueillent les QPV", "en": "communes that host the QPV"},
@@ -117,6 +118,7 @@ def reference_values(
     *,
     year: int,
     lang: str = "fr",
+    figures: Figures | None = None,
     **classes: str,
 ) -> pd.DataFrame:
     """Value of the reference of each group of QPV.
@@ -133,6 +135,8 @@ def reference_values(
     year : int
     lang : {"fr", "en"}
         Language of `note`.
+    figures : Figures, optional
+        Figures of this indicator and year that another reference may have read already.
     **classes
         `sex` and `age`.
 
@@ -159,17 +163,37 @@ def reference_values(
         host, inside = _closure(members, parts, reference.level)
     else:
         host = _containers(members, reference)
-    units = _units(reference, indicator, host, places, year, classes)
-    pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=units.attrs["extremes"])
+    figures = figures or Figures(indicator, year, sex=classes["sex"], age=classes["age"])
+    level = _level_of_figures(reference, figures)
+    # groups of the same territories have the same figure: the country of 1,300 QPV is added up once
+    made_of = host.groupby("group", sort=False)["code"].agg(";".join)
+    distinct = host.assign(group=host["group"].map(made_of)).drop_duplicates(ignore_index=True)
+    units = figures.units(distinct, reference.level, level, places)
+    pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=figures.extremes(level))
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
-    made_of = str(units.attrs["level"])
-    direct = made_of == reference.level
-    pooled["note"] = "" if direct else NOTES["pooled"][lang].format(level=_PLURAL[made_of][lang])
+    pooled["note"] = "" if level == reference.level else NOTES["pooled"][lang].format(level=_PLURAL[level][lang])
+    pooled["weight"] = units.groupby("group")["weight"].sum(min_count=1)
+    pooled = pooled.reindex(made_of).set_axis(made_of.index).sort_index()
+    weight = pooled.pop("weight")
     if reference.is_rest:
         inhabitants = _inhabitants(host, reference.level, places.communes)
-        pooled = _rest(pooled, units, inside.merge(parts, on="geo_code"), inhabitants, indicator, lang)
+        pooled = _rest(pooled, weight, inside.merge(parts, on="geo_code"), inhabitants, indicator, lang)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     return pooled.reindex(members["group"].unique())
+
+
+def _level_of_figures(reference: Reference, figures: Figures) -> str:
+    """Level of the published figures that make up a reference: its own, or the coarsest that it can be pooled from."""
+    level = figures.level_for(reference.level)
+    possible = possible_references(figures.indicator, figures.year)
+    pooled = level != reference.level
+    if level is None or (pooled and reference.place is None and reference.name not in possible):
+        listed = ", ".join(possible) or "none: it is published by QPV only for that year"
+        raise UnavailableLevelError(
+            f"{figures.indicator.id} of {figures.year} is not published for the reference {reference.name!r}. "
+            f"Possible: {listed}."
+        )
+    return level
 
 
 def possible_references(indicator: Indicator, year: int) -> list[str]:
@@ -244,70 +268,6 @@ def _inhabitants(host: pd.DataFrame, level: str, communes: pd.DataFrame) -> pd.S
     return host["code"].map(population).groupby(host["group"]).sum()
 
 
-def _units(
-    reference: Reference,
-    indicator: Indicator,
-    host: pd.DataFrame,
-    places: Gazetteer,
-    year: int,
-    classes: dict[str, str],
-) -> pd.DataFrame:
-    """Published figures that make up each group's reference, at the coarsest level that has them."""
-    published = {str(r["geo_level"]) for r in catalogue().published(indicator.id) if r["year"] == year}
-    level = next((name for name in (reference.level, "commune", "iris") if name in published), None)
-    possible = possible_references(indicator, year)
-    pooled = level is not None and level != reference.level
-    if level is None or (pooled and reference.place is None and reference.name not in possible):
-        listed = ", ".join(possible) or "none: it is published by QPV only for that year"
-        raise UnavailableLevelError(
-            f"{indicator.id} of {year} is not published for the reference {reference.name!r}. Possible: {listed}."
-        )
-    frame = loading.load_observations(indicator.id, geo_level=level, year=year, sex=classes["sex"], age=classes["age"])
-    rounding = catalogue().rounding(indicator.id, str(frame["source"].iloc[0]))
-    frame = aggregation.with_bounds(frame, rounding, indicator.range)
-    frame = frame[["geo_code", "source", "value", "lower", "upper", "interval", "flag", "denominator"]]
-    frame = frame.rename(columns={"denominator": "weight"})
-    if level == reference.level:
-        units = host.merge(frame, left_on="code", right_on="geo_code", how="left")
-    else:
-        units = _from_small_units(reference.level, host, frame, level, places)
-    units["flag"] = units["flag"].astype("str").fillna("unavailable")
-    units["interval"] = units["interval"].fillna("none")
-    # the same distribution whatever the groups: a reference has the same bounds in every call
-    units.attrs = {"level": level, "extremes": (float(frame["lower"].min()), float(frame["upper"].max()))}
-    return units
-
-
-def _from_small_units(
-    level: str, host: pd.DataFrame, frame: pd.DataFrame, small: str, places: Gazetteer
-) -> pd.DataFrame:
-    """Figures of the communes (or IRIS) that lie in each group's reference, one row each."""
-    communes = places.communes
-    if level == "country":
-        metropolitan = communes["department"].str.len() < 3
-        owner = pd.concat(
-            [
-                pd.DataFrame({"code": METROPOLITAN_FRANCE.code, "commune": communes.loc[metropolitan, "code"]}),
-                pd.DataFrame({"code": FRANCE.code, "commune": communes["code"]}),
-            ]
-        )
-    else:
-        owner = pd.DataFrame({"code": communes["code" if level == "commune" else level], "commune": communes["code"]})
-    inside = host.merge(owner, on="code")
-    commune = current_commune(frame["geo_code"].str[:5], places.former_communes)
-    # figures of the arrondissements of Paris, Lyon and Marseille would count their people twice
-    known = pd.Index(communes["code"]).get_indexer(commune) >= 0  # three times faster than isin on texts
-    listed = frame.assign(commune=commune)[known]
-    units = inside.merge(listed, on="commune", how="left")
-    if small == "commune":
-        people = units["commune"].map(communes.set_index("code")["population"])
-        units["weight"] = units["weight"].fillna(people)
-    else:
-        # an IRIS is withheld when it is too small: the smallest published size bounds those of the others
-        units["weight"] = units["weight"].fillna(frame["weight"].min())
-    return units
-
-
 def _with_neighbours(
     notes: pd.Series, host: pd.DataFrame, members: pd.DataFrame, level: str, places: Gazetteer, lang: str
 ) -> pd.Series:
@@ -327,14 +287,14 @@ def _with_neighbours(
 
 def _rest(
     whole: pd.DataFrame,
-    units: pd.DataFrame,
+    weight: pd.Series,
     parts: pd.DataFrame,
     inhabitants: pd.Series,
     indicator: Indicator,
     lang: str,
 ) -> pd.DataFrame:
-    """The reference less every QPV that lies in it."""
-    complete = whole.assign(weight=units.groupby("group")["weight"].sum(min_count=1))
+    """The reference, of that weight, less every QPV that lies in it."""
+    complete = whole.assign(weight=weight)
     note, ratio = NOTES["subtracted"][lang], None
     if indicator.kind == "count":
         taken = parts.groupby("group")["value"].sum(min_count=1)

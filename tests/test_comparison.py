@@ -316,3 +316,25 @@ def test_every_published_figure_of_the_quarters_can_be_summarised():
             gap = qs.compare(indicator, geo_vintage=vintage, year=year, reference=None, by=None)
             assert gap["n_used"].iloc[0] > 900, (indicator, vintage, year)
             assert pd.notna(gap["qpv_median"].iloc[0])
+
+
+def test_iris_of_arrondissements_count_for_their_city() -> None:
+    """Paris, Lyon and Marseille are published by arrondissement: without them, a third of Île-de-France is missing."""
+    asked = {"geo_vintage": 2015, "year": 2020, "reference": "commune", "by": "commune"}
+    cities = qs.compare("single_parent_recipient_share", **asked, territory="commune:75056")
+    assert cities["reference_coverage"].iloc[0] > 0.9
+    iris = qs.load_observations("single_parent_recipient_share", geo_level="iris", year=2020)
+    paris = iris[iris["geo_code"].str.startswith("751") & iris["value"].notna()]
+    expected = (paris["value"] * paris["denominator"]).sum() / paris["denominator"].sum()
+    assert cities["reference_value"].iloc[0] == pytest.approx(expected)
+
+
+def test_a_commune_without_iris_counts_for_its_inhabitants() -> None:
+    """Foix and Saint-Girons have no IRIS: what is known of Pamiers alone is not the rest of the three."""
+    row = qs.compare(
+        "single_parent_recipient_share", geo_vintage=2015, year=2020, reference="rest_of_commune", by="department",
+        territory="Ariège",
+    ).iloc[0]  # fmt: skip
+    assert row["reference_coverage"] < 0.6
+    assert pd.isna(row["reference_value"])
+    assert row["reference_lower"] < row["reference_upper"]

@@ -8,7 +8,7 @@ import pandas as pd
 from qpv_sante import intervals
 from qpv_sante.care.structures import find
 from qpv_sante.catalogue import catalogue
-from qpv_sante.geography import department_of_commune
+from qpv_sante.geography import department_of_commune, whole_commune
 from qpv_sante.loading import gazetteer, load_observations
 from qpv_sante.territories import Territory, current_commune
 
@@ -19,7 +19,6 @@ POPULATION_YEAR, CURRENT = 2021, 2024
 PER = 10_000
 # The base counts more pharmacies than there are (see the caveats of the catalogue)
 DOUBTFUL = ("pharmacies",)
-_ARRONDISSEMENTS = {r"751\d\d": "75056", r"6938\d": "69123", r"132(?:0\d|1[0-6])": "13055"}
 # Communes that left another between the codes of the base and those of today (events of kind 21 in Insee's file of
 # changes, 1 January 2024): the base counts their facilities in the commune that they left
 RESTORED = {"60694": "60054", "85165": "85084", "85212": "85084"}
@@ -52,7 +51,7 @@ def commune_counts(observations: pd.DataFrame, communes: pd.DataFrame, former: p
     >>> commune_counts(given, communes, former).values.tolist()
     [['50129', 5.0, 'observed'], ['50003', 0.0, 'observed'], ['97502', nan, 'unavailable']]
     """
-    codes = observations["geo_code"].replace(_ARRONDISSEMENTS, regex=True)
+    codes = whole_commune(observations["geo_code"])
     today = current_commune(codes, former)
     value = observations["value"].groupby(today).sum()
     unknown = observations.loc[observations["value"].isna()].set_axis(today[observations["value"].isna()])["flag"]

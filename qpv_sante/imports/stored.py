@@ -13,6 +13,7 @@ import pandas as pd
 from qpv_sante import observations, store
 from qpv_sante.catalogue import Catalogue, Indicator
 from qpv_sante.errors import DisclosureError, SchemaError, StoreError
+from qpv_sante.geography import whole_commune
 from qpv_sante.imports.secrecy import persons
 from qpv_sante.observations import TOTAL
 from qpv_sante.territories import Gazetteer, current_commune
@@ -220,8 +221,7 @@ def _vectors(
     parts: dict[tuple[str, str], set[int]] = {}
     small = cells[cells["geo_level"].isin(["iris", "commune"])]
     current = current_commune(small["geo_code"].str[:5], places.former_communes)
-    current = current.mask(current.str.match("751"), "75056").mask(current.str.match("6938"), "69123")
-    current = current.mask(current.str.match("132[01]"), "13055")
+    current = whole_commune(current)
     several = (
         small.assign(current=current).groupby(["source", "geo_vintage", "current"])["geo_code"].transform("nunique")
     )

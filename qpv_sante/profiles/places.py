@@ -233,9 +233,10 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
 
 def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
     """Every QPV of a zoning, indicator by indicator, as `comparison.quarters_with_values` gives them."""
+    counts: dict[str, pd.DataFrame] = {}
     return {
         indicator: comparison.quarters_with_values(
-            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T"
+            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T", counts=counts
         )
         for indicator, year in years.items()
     }

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import aggregation, comparison, loading, style
-from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
+from qpv_sante.reference_units import Figures
 from qpv_sante.references import parse_reference, possible_references, reference_values
 from qpv_sante.territories import METROPOLITAN_FRANCE, Gazetteer
 
@@ -113,6 +114,7 @@ def positions_in(
     """Positions from frames that are already read: `frames` as `places.tables` gives them for these years."""
     places = loading.gazetteer()
     names = _names(quarter, places)
+    spreads = _spreads(quarter, frames)
     rows = []
     for indicator, year in years.items():
         known, quarters = catalogue().indicator(indicator), frames[indicator]
@@ -136,11 +138,12 @@ def positions_in(
             "source": source,
             "licence": catalogue().source(source).licence,
         }
+        figures = Figures(known, year)
         for reference in REFERENCES:
-            found = _reference(reference, known, quarters, quarter, year, min_coverage, lang)
+            found = _reference(reference, figures, quarters, quarter, min_coverage, lang)
             row |= {f"{reference}_{part}": found.get(part) for part in _REFERENCE_PARTS}
             row[f"{reference}_name"] = names[reference]
-        rows.append(row | _among(quarters, quarter))
+        rows.append(row | _among(indicator, own["value"], spreads))
     frame = pd.DataFrame(rows, columns=list(POSITION_COLUMNS))
     numbers = [f"{reference}_{part}" for reference in REFERENCES for part in ("value", "lower", "upper", "coverage")]
     counts = [f"{reference}_{part}" for reference in REFERENCES for part in ("n_used", "n_total", "n_unreliable")]
@@ -172,14 +175,14 @@ def official_communes(quarter: Quarter, places: Gazetteer) -> list[str]:
 
 def _reference(
     reference: str,
-    known: Indicator,
+    figures: Figures,
     quarters: pd.DataFrame,
     quarter: Quarter,
-    year: int,
     min_coverage: float,
     lang: style.Lang,
 ) -> dict[str, Any]:
     """Value of one reference of the quarter, or the reason why there is none."""
+    known, year = figures.indicator, figures.year
     held = {"commune": quarter.communes, "urban_unit": quarter.urban_unit, "region": quarter.region, "country": "FM"}
     if known.kind == "count":
         return {"note": _NOTES["count"][lang]}
@@ -188,34 +191,43 @@ def _reference(
     if reference not in possible_references(known, year):
         return {"note": _NOTES["not_published"][lang]}
     places = loading.gazetteer()
-    members = comparison.group_members(quarters, places, "qpv", quarter.place, quarter.geo_vintage)
+    own = quarters[quarters["geo_code"] == quarter.code]
+    members = own.assign(group=quarter.code, territory=quarter.name, territory_code=quarter.place.key)
     parsed = parse_reference(reference, places)
     found = reference_values(
-        parsed, known, members, quarters[quarters["in_field"]], year=year, lang=lang, sex="_T", age="_T"
+        parsed, known, members, quarters, year=year, lang=lang, figures=figures, sex="_T", age="_T"
     )
     found = comparison.with_enough_coverage(found, min_coverage, lang)
     return {str(key): value for key, value in found.rename(columns={"unreliable": "n_unreliable"}).iloc[0].items()}
 
 
-def _among(quarters: pd.DataFrame, quarter: Quarter) -> dict[str, Any]:
-    """Distribution of the QPV of the region and of the country, and the quartile of the quarter in each."""
+def _spreads(quarter: Quarter, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Distribution of the QPV of the region and of the country: one row an indicator, all in one pass."""
+    columns = ["region", "value"]
+    every = pd.concat([frame[columns].assign(indicator=name) for name, frame in frames.items()], ignore_index=True)
+    inside = {"country": every}
+    if quarter.region:
+        inside["region"] = every[every["region"] == quarter.region]
+    found = {}
+    for area, members in inside.items():
+        grouped = members.groupby("indicator")["value"]
+        found[area] = aggregation.distribution(members, "indicator").assign(
+            n_used=grouped.count(), n_total=grouped.size()
+        )
+    return found
+
+
+def _among(indicator: str, value: float, spreads: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Place of the quarter in the distribution of an indicator in the region and in the country."""
     row: dict[str, Any] = {}
-    value = quarters.loc[quarters["geo_code"] == quarter.code, "value"].iloc[0]
-    inside = {
-        "region": quarters["region"] == quarter.region,
-        "country": pd.Series(True, index=quarters.index),
-    }
-    for area, rows in inside.items():
-        if area == "region" and not quarter.region:
+    for area in AREAS:
+        if area not in spreads:
             row |= dict.fromkeys((f"qpv_{area}_{part}" for part in _AREA_PARTS[:5]), float("nan"))
             row |= dict.fromkeys((f"qpv_{area}_{part}" for part in _AREA_PARTS[5:]), pd.NA)
             continue
-        members = quarters[rows].assign(group=area)
-        used = int(members["value"].notna().sum())
-        spread = aggregation.distribution(members, "group").reindex([area]).iloc[0]
+        spread = spreads[area].loc[indicator]
         row |= {f"qpv_{area}_{part}": spread[part] for part in ("min", "q1", "median", "q3", "max")}
-        row |= {f"qpv_{area}_n_used": used, f"qpv_{area}_n_total": len(members)}
-        limits = spread[["q1", "median", "q3"]]
-        known = pd.notna(value) and used >= LEAST_FOR_QUARTILES
-        row[f"qpv_{area}_quartile"] = 1 + int((limits < value).sum()) if known else pd.NA
+        row |= {f"qpv_{area}_{part}": int(spread[part]) for part in ("n_used", "n_total")}
+        known = pd.notna(value) and spread["n_used"] >= LEAST_FOR_QUARTILES
+        row[f"qpv_{area}_quartile"] = 1 + int((spread[["q1", "median", "q3"]] < value).sum()) if known else pd.NA
     return row
