@@ -12,6 +12,8 @@ from qpv_sante.catalogue import Indicator, Source, catalogue, describe_coverage
 from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.geography import LEVELS, check_level
 
+LAYOUT = " Mise en forme : qpv_sante."  # ends every citation
+
 
 def list_indicators(theme: str | None = None, geo_level: str | None = None, *, lang: str = "fr") -> pd.DataFrame:
     """Indicators of the catalogue.
@@ -254,11 +256,7 @@ def _citation(key: str) -> str:
     # an imported file may have no address
     address = vintage.landing_page or source.landing_page
     said = [source.producer, f"« {source.title} »", f"édition {vintage.id}", source.licence, address]
-    return (
-        ", ".join(part for part in said if part)
-        + (f" (fichier du {retrieved})" if retrieved else "")
-        + ". Mise en forme : qpv_sante."
-    )
+    return ", ".join(part for part in said if part) + (f" (fichier du {retrieved})" if retrieved else "") + f".{LAYOUT}"
 
 
 def _retrieved(source: Source, vintage_id: str) -> str | None:

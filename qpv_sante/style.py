@@ -128,8 +128,15 @@ def figure_style() -> Iterator[None]:
     """
     import matplotlib as mpl
 
-    with mpl.rc_context(_RC):
-        yield
+    try:
+        with mpl.rc_context(_RC):
+            try:
+                yield
+            finally:
+                interactive = mpl.rcParams["interactive"]
+    finally:
+        # the first figure of a notebook makes the session interactive; undone, no later figure would be shown
+        mpl.interactive(interactive)
 
 
 def check_lang(lang: str) -> Lang:

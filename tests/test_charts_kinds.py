@@ -339,7 +339,9 @@ def test_a_region_is_not_drawn_as_a_qpv():
     assert by_gid(ax, "territory_interval")[0].get_segments()[0][:, 0].tolist() == [16.1, 19.4]
     assert by_gid(ax, "territory")[0].get_facecolors()[0][:3] == pytest.approx(mpl.colors.to_rgb("#4d9221"))
     assert texts(ax, "count") == ["n = 2 565"]
-    assert "Ces valeurs ne sont pas celles de QPV" in notes(ax) and "1 résultats" in notes(ax)
+    assert "Ces valeurs ne sont pas celles de QPV" in notes(ax) and "(voir plot_levels) : 1." in notes(ax).replace(
+        "\u202f", " "
+    ).replace("\u00a0", " ")
     assert "Région" in legend(ax) and not any(text.startswith("QPV") for text in legend(ax))
 
 

@@ -32,8 +32,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "territory_missing": "Sans valeur publiée",
         "sample": "À droite de chaque ligne : écart entre le territoire et la référence, puis n, nombre de personnes "
         "interrogées, s'il est publié. Ces valeurs ne sont pas celles de QPV.",
-        "surveys": "Non dessinés ici : {number} résultats d'enquêtes nationales dans et hors quartiers (voir "
-        "plot_levels).",
+        "surveys": "Non dessinés ici, les résultats d'enquêtes nationales dans et hors quartiers (voir plot_levels) : "
+        "{number}.",
         "gap": "écart",
         "points": "écart (points)",
         "missing": "Sans valeur pour les QPV",
@@ -55,8 +55,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "territory_missing": "No published value",
         "sample": "Right of each row: gap between territory and reference, then n, number of people asked, where "
         "published. These values are not those of QPV.",
-        "surveys": "Not drawn here: {number} results of national surveys inside and outside neighbourhoods (see "
-        "plot_levels).",
+        "surveys": "Not drawn here, the results of national surveys inside and outside neighbourhoods (see "
+        "plot_levels): {number}.",
         "gap": "gap",
         "points": "gap (points)",
         "missing": "No value for QPV",

@@ -206,6 +206,7 @@ def _draw_gradient(ax: Axes, values: pd.DataFrame, indicator: Indicator, lang: s
         height = max(filter(pd.notna, (one["estimate"], one["upper"])))
         ax.annotate(number, (one["middle"], height), (0, 3), textcoords="offset points", ha="center", va="bottom",
                     fontsize=style.SMALL_SIZE if not upright else 6.5, rotation=90 if upright else 0,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}, zorder=4,
                     gid="group_value")  # fmt: skip
         name = style.typography(
             style.wrap(str(one["group"]), 40 if upright else max(8, int(70 / len(values))), max_lines=3), lang

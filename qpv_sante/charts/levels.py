@@ -169,9 +169,11 @@ def _draw(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) 
                         gid="reason")  # fmt: skip
             continue
         symbol = style.unit_symbol(indicator.unit[lang])
-        text = style.format_number(one["value"], indicator.decimals, lang=lang, symbol=symbol)
+        # surveys are published to one decimal at most, whatever the indicator above them
+        decimals = min(indicator.decimals, 1) if one["section"] == "survey" else indicator.decimals
+        text = style.format_number(one["value"], decimals, lang=lang, symbol=symbol)
         if pd.notna(one["outside"]):
-            text += " / " + style.format_number(one["outside"], indicator.decimals, lang=lang, symbol=symbol)
+            text += " / " + style.format_number(one["outside"], decimals, lang=lang, symbol=symbol)
         if pd.notna(one["n"]):
             text += f"  (n = {style.format_number(one['n'], 0, lang=lang)})"
         ax.annotate(text, (1, one["y"]), (8, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
