@@ -3,7 +3,6 @@
 import builtins
 import html
 import re
-import sys
 import types
 from html.parser import HTMLParser
 
@@ -196,7 +195,8 @@ def test_it_shows_in_notebooks(sheet):
 
 
 def _supply(**changed):
-    row = {"geo_level": "qpv", "name": "Devèze", "indicator": "health_structures", "label": "Maisons ou centres",
+    row = {"geo_level": "qpv", "geo_code": "QP034003", "name": "Devèze", "indicator": "health_houses",
+           "label": "Maisons ou centres",
            "distance_m": 500.0, "value": 2.0, "lower": 1.0, "upper": 3.0, "density": 5.1, "density_lower": 0.1,
            "density_upper": 22.0, "year": 2024, "flag": "observed", "source": "insee_filosofi_qpv@2021",
            "note": "une note"}  # fmt: skip
@@ -207,9 +207,10 @@ def test_care_supply_has_its_section_when_there_is_some(monkeypatch):
     place = Territory("qpv", "QP034003", "Devèze")
     answers = {"frame": _supply()}
     fake = types.SimpleNamespace(care_supply=lambda scope, geo_vintage, lang: answers["frame"])
-    monkeypatch.setitem(sys.modules, "qpv_sante.care", fake)
+    monkeypatch.setattr(supply, "care", fake)
     section, cited = supply.care_section(place, 2015, "fr")
-    assert section.table.rows[0][3:8] == ["500\u202fm", "2", "1\u00a0à\u00a03", "5,1", "0,1\u00a0à\u00a022,0"]
+    assert section.table.header[2] == "À moins de 500\u202fm"
+    assert section.table.rows[0][:3] == ["Maisons ou centres", "2024", "2 (1\u00a0à\u00a03)"]
     assert section.table.rows[0][-1] == "(1)"
     assert section.notes[1] == "(1) Une note."
     assert "Filosofi" in cited[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,7 @@ from qpv_sante.care.quarters import check_place, qpv_population
 from qpv_sante.care.structures import load_structures
 from qpv_sante.catalogue import catalogue
 from qpv_sante.contrasts import load_survey_contrasts
-from qpv_sante.errors import CatalogueError
+from qpv_sante.errors import CatalogueError, UnknownNameError, did_you_mean
 from qpv_sante.forms import Text
 from qpv_sante.loading import gazetteer, load_zones
 
@@ -117,6 +118,7 @@ def statements(
     iris: gpd.GeoDataFrame | None = None,
     iris_id: str = "CODE_IRIS",
     unknown_precision: float | None = None,
+    ids: Sequence[str] | None = None,
     lang: str = "fr",
 ) -> pd.DataFrame:
     """Published statements on care supply in QPV, each beside our nearest figure and what separates the two.
@@ -132,6 +134,8 @@ def statements(
         Their column of codes.
     unknown_precision : float, optional
         As in `care_supply`.
+    ids : sequence of str, optional
+        These statements only; all by default.
     lang : {"fr", "en"}
 
     Returns
@@ -148,6 +152,8 @@ def statements(
     ------
     UnavailableLevelError
         No such zoning.
+    UnknownNameError
+        No statement of that id.
     StoreError
         The sources were never built.
     CatalogueError
@@ -162,7 +168,11 @@ def statements(
     options = {} if unknown_precision is None else {"unknown_precision": unknown_precision}
     counted = _Counted(geo_vintage, iris, iris_id, options)
     rows = []
-    for one in _file().statement:
+    records = {one.id: one for one in _file().statement}
+    for name in records if ids is None else ids:
+        if name not in records:
+            raise UnknownNameError(f"No statement {name!r}. {did_you_mean(name, records)}")
+        one = records[name]
         rows.append({**_published(one, code), **_ours(one, counted, code)})
     return pd.DataFrame(rows)[list(COLUMNS)].astype(
         dict.fromkeys(("published", "value", "lower", "upper", "least", "most", "n_used", "n_total"), "float64")

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpv_sante import style
-from qpv_sante.errors import StoreError
-from qpv_sante.export import check_suffix
+from qpv_sante.export import check_suffix, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,16 +144,8 @@ class Report:
             content = render(self)
         else:
             content = self.html.encode("utf-8")
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                aside.write_bytes(content)
-                aside.replace(path)
-            finally:
-                aside.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error}") from error
+        with written_whole(path) as aside:
+            aside.write_bytes(content)
         return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qpv_sante.errors import StoreError
+from qpv_sante.listing import LAYOUT
 from qpv_sante.report.words import WORDS
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SIZES = (8.6, 8.0, 7.4, 6.9, 6.4, 6.0)
 
 # characters of a line of a table
+# then smaller figures, where the smallest text does not do
+_FITS = (*((size, 72) for size in SIZES), (SIZES[-1], 62), (SIZES[-1], 52))
 _ROOM = {"full": 106.0, "compact": 140.0}
 # and of a column of numbers, the first that leaves room to words: longer cells go on two lines
 _NUMBER = (32.0, 24.0, 18.0)
@@ -41,13 +44,13 @@ def render(report: Report) -> bytes:
         with resources.as_file(resources.files("qpv_sante") / "templates" / "report.typ") as template:
             shutil.copyfile(template, folder / "report.typ")
         try:
-            for size in SIZES:
+            for size, figure in _FITS:
                 compiler = typst.Compiler(
                     folder / "report.typ",
                     root=folder,
                     font_paths=[_fonts()],
                     ignore_system_fonts=True,
-                    sys_inputs={"size": str(size)},
+                    sys_inputs={"size": str(size), "figure": str(figure)},
                 )
                 if report.pages is None or int(compiler.query("<pages>", field="value", one=True)) <= report.pages:
                     break
@@ -55,6 +58,12 @@ def render(report: Report) -> bytes:
         except typst.TypstError as error:
             raise StoreError(f"The PDF of {report.title!r} cannot be set: {error}") from error
     return bytes(content)
+
+
+def _shortened(sources: list[str]) -> list[str]:
+    """Citations on paper: who laid out the figures is said once."""
+    short = [line.removesuffix(LAYOUT) for line in sources]
+    return [*short, LAYOUT.strip()] if short != list(sources) else short
 
 
 def _typst() -> Any:
@@ -89,6 +98,7 @@ def _widths(table: Table, room: float) -> list[float]:
     `room` is the number of characters of a line.
     """
     words, wished = [], []
+    longest = 48 if room > _ROOM["full"] else 80  # of a sentence in a cell
     for position, name in enumerate(table.header):
         cells = [row[position] for row in table.rows]
         # a column is as wide as its longest word, heading (in bold) included: nothing is cut in the middle
@@ -99,7 +109,7 @@ def _widths(table: Table, room: float) -> list[float]:
             ]
         )
         words.append(word + 2.0)
-        wished.append(max(words[-1], min(max(map(len, cells), default=0), 48) + 2.0))
+        wished.append(max(words[-1], min(max(map(len, cells), default=0), longest) + 2.0))
     texts = {0, *table.text_columns}
     plain = [wish for position, wish in enumerate(wished) if position not in texts]
     most = next((one for one in _NUMBER if sum(min(wish, one) for wish in plain) < 0.8 * room), _NUMBER[-1])
@@ -145,7 +155,7 @@ def _data(report: Report, folder: Path) -> dict[str, Any]:
         "lead": report.lead,
         "lang": report.lang,
         "sections": sections,
-        "sources": report.sources,
+        "sources": _shortened(report.sources),
         "sources_title": WORDS["sources"]["en" if report.lang == "en" else "fr"],
         "compact": report.pages is not None,
     }

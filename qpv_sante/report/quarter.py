@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PAGES = 2
-_SIMILAR = 5
+_SIMILAR = 4
 _MAP_INCHES, _ROW_INCHES = 2.75, 0.27
 _MAPPED = "poverty_rate"
 

@@ -10,8 +10,10 @@ import pandas as pd
 from qpv_sante import health, listing, ranking, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError
+from qpv_sante.findings import points
 from qpv_sante.inequality.groups import summarize_inequality
 from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.report.diagnosis_words import WORDS as SAID
 from qpv_sante.report.page import Section, Table
 from qpv_sante.report.words import (
     FUNNEL,
@@ -45,6 +47,11 @@ def span(low: float, high: float, decimals: int, lang: style.Lang) -> str:
         return "–"
     ends = [style.format_number(end, decimals, lang=lang) for end in (low, high)]
     return ends[0] if ends[0] == ends[1] else ("\u00a0à\u00a0" if lang == "fr" else "\u00a0to\u00a0").join(ends)
+
+
+def with_span(value: str, bounds: str) -> str:
+    """A printed value followed by its printed bounds, where they say more."""
+    return value if bounds in ("–", value) or bounds == value.split("\u202f%")[0] else f"{value} ({bounds})"
 
 
 def rank_section(indicator: str, year: int, geo_vintage: int, scope: Territory | None, lang: style.Lang) -> Made | None:
@@ -140,8 +147,12 @@ def indicator_source(indicator: str, year: int, geo_vintage: int) -> str:
     )
 
 
-def health_section(place: Territory, lang: style.Lang) -> Made | None:
-    """Health of the department and of the region that hold a territory, against the country."""
+def health_section(place: Territory, lang: style.Lang, *, said: bool = False) -> Made | None:
+    """Health of the department and of the region that hold a territory, against the country.
+
+    With `said`, sentences on the gaps whose published interval leaves zero on one side.
+    """
+    told: list[str] = []
     rows: list[list[str]] = []
     cited: list[str] = []
     numbered: dict[str, int] = {}
@@ -159,14 +170,44 @@ def health_section(place: Territory, lang: style.Lang) -> Made | None:
             continue
         published = table[table["kind"] == "published"]
         rows += [_health_row(row, numbered, lang) for row in published.to_dict("records")]
+        told += health_findings(published, lang)
         cited += listing.cite(published).split("\n")
     title = WORDS["around"][lang]
+    findings = (told or [style.typography(SAID["health_none"][lang], lang)]) if said else []
     table_of = Table(title, HEADER_HEALTH[lang], rows, text_columns=(0, 2, 8))
     notes = [
         WORDS["around_note"][lang],
         *(f"({number}) {style.capitalise(text)}." for text, number in numbered.items()),
     ]
-    return Section(title, table=table_of, notes=_typed(notes, lang)), cited
+    return Section(title, findings=findings, table=table_of, notes=_typed(notes, lang)), cited
+
+
+def health_findings(published: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
+    """Sentences on rows of `compare_health` whose interval gives the gap with the country a direction.
+
+    They name the level, and say that it is not that of the QPV.
+    """
+    texts = []
+    for row in published.to_dict("records"):
+        low, high = row["difference_lower"], row["difference_upper"]
+        if not (low > 0 or high < 0):
+            continue
+        known = catalogue().indicator(str(row["indicator"]))
+        symbol = style.unit_symbol(known.unit[lang])
+        classes = style.classes_label(str(row["sex"]), str(row["age"]), lang)
+        text = SAID["health_finding"][lang].format(
+            level=style.capitalise(str(row["level_label"])),
+            place=row["territory"],
+            label=", ".join(filter(None, [known.label[lang], classes])),
+            year=row["year"],
+            value=style.format_number(row["value"], known.decimals, lang=lang, symbol=symbol),
+            reference=style.format_number(row["reference_value"], known.decimals, lang=lang, symbol=symbol),
+            difference=points(row["difference"], known.decimals, lang),
+            low=style.format_number(low, known.decimals, lang=lang, sign=True),
+            high=style.format_number(high, known.decimals, lang=lang, sign=True),
+        )
+        texts.append(style.typography(text, lang))
+    return texts
 
 
 def _health_row(row: dict[Any, Any], numbered: dict[str, int], lang: style.Lang) -> list[str]:

@@ -16,6 +16,13 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "{number} priority neighbourhoods (zoning {vintage}). Each figure comes with its year, its reference, "
         "the number of neighbourhoods that carry it and what secrecy leaves unknown.",
     },
+    "lead_one": {
+        "fr": "Un quartier prioritaire de la politique de la ville (zonage {vintage}). Chaque chiffre est donné avec "
+        "son "
+        "année, sa référence et ce que le secret laisse inconnu.",
+        "en": "One priority neighbourhood (zoning {vintage}). Each figure comes with its year, its reference and what "
+        "secrecy leaves unknown.",
+    },
     "whole": {
         "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference}, {used} QPV).",
         "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference}, {used} QPV).",
@@ -27,17 +34,6 @@ WORDS: dict[str, dict[str, Any]] = {
     "missing": {
         "fr": "Sans valeur publiée ou sans référence : {places}.",
         "en": "Without a published value or reference: {places}.",
-    },
-    "alone": {"fr": "Ce qui n'est publié que par QPV", "en": "What is published by QPV only"},
-    "alone_note": {
-        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, autour des QPV : "
-        "on ne les compare donc pas.",
-        "en": "No open file gives these indicators, of the same source and year, for the surroundings.",
-    },
-    "health": {
-        "fr": "La dépression et la santé perçue ne sont pas publiées par QPV ; aucune valeur régionale n'est reportée "
-        "ici sur un quartier.",
-        "en": "Depression and perceived health are not published by QPV; no regional value is painted on a quarter.",
     },
     "imported": {"fr": "Chiffres importés", "en": "Imported figures"},
     "imported_note": {
@@ -112,24 +108,12 @@ WORDS: dict[str, dict[str, Any]] = {
         "doubt on locations.",
     },
     "care_inside": {"fr": "dans le quartier", "en": "inside"},
+    "care_within": {"fr": "à moins de {metres}\u202fm", "en": "within {metres}\u202fm"},
 }
 HEADER = {
     "fr": ("Territoire", "QPV", "Bornes", "Référence", "Bornes", "Écart", "Rapport", "QPV utilisés", "Statut"),
     "en": ("Territory", "QPV", "Bounds", "Reference", "Bounds", "Gap", "Ratio", "QPV used", "Status"),
 }
-HEADER_ALONE = {
-    "fr": (
-        "Indicateur",
-        "Ensemble des QPV",
-        "Bornes",
-        "Médiane des QPV",
-        "Du 1er au 3e quartile",
-        "QPV utilisés",
-        "Année",
-    ),
-    "en": ("Indicator", "All QPV", "Bounds", "Median of QPV", "1st to 3rd quartile", "QPV used", "Year"),
-}
-
 HEADER_IMPORTED = {
     "fr": ("Indicateur", "QPV", "Valeur", "Bornes", "Statut", "Année", "Source"),
     "en": ("Indicator", "QPV", "Value", "Bounds", "Status", "Year", "Source"),
@@ -191,6 +175,10 @@ HEADER_SURVEYS = {
         "Publication",
     ),
     "en": ("Question", "Year", "Inside", "Outside", "Gap", "Outside: definition", "Publication"),
+}
+HEADER_CARE_ONE = {  # of one quarter: what is counted, year, one column a distance, then these
+    "fr": ("Ce qui est compté", "Année", "Commune", "Pour 10 000 habitants", "Statut", "Note"),
+    "en": ("What is counted", "Year", "Commune", "Per 10,000 inhabitants", "Status", "Note"),
 }
 HEADER_CARE = {
     "fr": (
