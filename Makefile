@@ -11,7 +11,7 @@ install = $(PYTHON) -m venv $(VENV) && \
 	then VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt -e '.[$(1)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; fi
 
-.PHONY: help demo test test-oldest check bench lab notebooks snapshot constraints clean
+.PHONY: help demo test test-browser test-oldest check bench lab notebooks snapshot constraints clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -25,11 +25,20 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	@$(call install,all)
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.browser: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with what drives a browser ..."
+	@$(call install,browser)
+	@touch $@ $(VENV)/.run
+
 demo: $(VENV)/.run ## set up, then run the main job offline into output/
 	@$(BIN)/qpv-sante demo --output output
 
 test: $(VENV)/.dev ## set up, then run the tests
 	@$(BIN)/python -m pytest -q -n 2
+
+test-browser: $(VENV)/.browser ## open the pages and the notebooks in a headless Chromium, installed if it is absent
+	@bash tests/browser/get_chromium.sh
+	@$(BIN)/python -m pytest -q tests/browser
 
 test-oldest: ## pass the tests on the lowest versions that pyproject.toml admits, in .venv-oldest
 	@$(PYTHON) -m venv .venv-oldest && .venv-oldest/bin/python -m pip install --quiet uv
@@ -50,7 +59,7 @@ lab: $(VENV)/.run ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --LabApp.news_url= --notebook-dir=notebooks
 
 notebooks: $(VENV)/.dev ## execute the notebooks in place, from a clean kernel
-	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 snapshot: $(VENV)/.run ## rebuild the embedded snapshot from the producers (or QPV_SANTE_MIRROR)
 	@$(BIN)/qpv-sante build

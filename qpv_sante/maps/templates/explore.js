@@ -40,7 +40,7 @@
     look((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, 4 * Math.max(wide / width, high / height));
   }
   /* a symbol gives way to its polygon once this one can be seen */
-  let near = null;
+  let near = null, far = null;
   function adapt() {
     const scale = metresPerPixel();
     const sizes = sides.map((side) => (side / scale < data.symbol ? data.symbol : 0)), before = source.get_column("size");
@@ -48,8 +48,9 @@
       source.data = { ...columns(), size: sizes };
       if (pinned) mark(pinned);
     }
-    const close = scale < 60;
-    if (close !== near) { near = close; show("communes"); show("departments"); }
+    /* from too far, on a telephone, the names of departments would cover one another */
+    const close = scale < 60, distant = scale > 1200;
+    if (close !== near || distant !== far) { near = close; far = distant; show("communes"); show("departments"); }
   }
   const columns = () => (source.data instanceof Map ? Object.fromEntries(source.data) : source.data);
   let waiting = 0;
@@ -203,8 +204,8 @@
     for (const renderer of plot.renderers) {
       const name = renderer.name || "";
       if (layer === "outlines" && name.startsWith("outlines-")) renderer.visible = visible;
-      if (layer === "outlines" && name === "departments") renderer.visible = visible && !near;
-      if (layer === "departments" && name === layer) renderer.visible = !hidden.has("outlines") && !near;
+      if (layer === "outlines" && name === "departments") renderer.visible = visible && !near && !far;
+      if (layer === "departments" && name === layer) renderer.visible = !hidden.has("outlines") && !near && !far;
       if (layer === "communes" && name === layer) renderer.visible = visible && near;
       if (layer === "unreliable" && name === layer) renderer.visible = visible;
     }
