@@ -39,6 +39,10 @@ NOTES: dict[str, dict[str, str]] = {
         "en": "no contrast published for this indicator: contrast of another health question",
     },
     "no_interval": {"fr": "aucun intervalle publié", "en": "no interval published"},
+    "no_country": {
+        "fr": "aucune valeur de la France pour ce sexe et cet âge dans cette source",
+        "en": "no value of France for this sex and age in this source",
+    },
 }
 
 
@@ -129,7 +133,10 @@ def compare_health(
     areas = areas[areas["geo_code"].isin(codes)]
     if areas.empty:
         where = f"{place.name} ({place.key})" if place else "France"
-        raise UnavailableLevelError(f"{indicator} of {year}: no {by} published in {where}.")
+        others = _other_classes(known, level, by, codes, year)
+        raise UnavailableLevelError(
+            f"{indicator} of {year}: no {by} published in {where} for sex={sex!r}, age={age!r}.{others}"
+        )
     joined = areas.merge(country, on=["sex", "age"], how="left", suffixes=("", "_country"))
     result = pd.DataFrame(
         {
@@ -155,7 +162,9 @@ def compare_health(
         _joined(own, "" if pd.notna(lower) else bare, lang=lang)
         for own, lower in zip(joined["note"], joined["lower"], strict=True)
     ]
-    result["reference_note"] = joined["note_country"]
+    # an incomplete file may give the total of a department and not that of the country: nothing is made up
+    result["reference_note"] = joined["note_country"].fillna(NOTES["no_country"][lang])
+    result["reference_source"] = result["reference_source"].fillna("")
     result["difference"] = result["value"] - result["reference_value"]
     result["difference_lower"] = result["lower"] - result["reference_upper"]
     result["difference_upper"] = result["upper"] - result["reference_lower"]
@@ -271,6 +280,15 @@ def _published_rows(known: Indicator, by: str, year: int, sex: str, age: str) ->
         ages = ", ".join(sorted(every["age"].unique()))
         raise UnavailableLevelError(f"{known.id} of {year} has no age class {age!r} by {level}. Published: {ages}.")
     return chosen, level
+
+
+def _other_classes(known: Indicator, level: str, by: str, codes: set[str], year: int) -> str:
+    """A sentence on the classes that are published there when the one asked is not; empty without any."""
+    every = loading.load_observations(known.id, geo_level=level, year=year, sex=None, age=None)
+    inside = every[every["geo_code"].isin(codes)] if level == by else every.iloc[:0]
+    classes = inside.groupby(inside["sex"].astype("str"))["age"].agg(lambda ages: sorted(set(ages.astype("str"))))
+    listed = [f"sex={sex!r} ({', '.join(ages)})" for sex, ages in classes.items()]
+    return f" Published there: {'; '.join(listed)}." if listed else ""
 
 
 def _values(rows: pd.DataFrame, level: str, by: str, known: Indicator, lang: str) -> pd.DataFrame:

@@ -81,8 +81,9 @@ def rank(
         Wilson interval (`process`: what chance would give to a neighbourhood of that size). `target` is the pooled
         rate of the ranked QPV; the funnel's 95 % and 99.8 % limits hold the QPV of that size that differ from it
         by chance alone. `share_worst_tenth`: share of the simulated rankings in which the QPV is among the worst
-        tenth. `attrs["warnings"]`: what the reader must know; `attrs["dispersion"]`: mean squared distance to the
-        target, in units of chance (1 if nothing but chance were at work).
+        tenth. `attrs`: `indicator`, `geo_vintage`, `year`, `territory` (typed code) and `territory_name` that were
+        asked; `warnings`: what the reader must know; `dispersion`: mean squared distance to the target, in units of
+        chance (1 if nothing but chance were at work).
 
     Raises
     ------
@@ -154,7 +155,9 @@ def rank(
         warnings.append(WARNINGS["dispersion"][lang].format(factor=factor))
     if known.selects_qpv:
         warnings.append(WARNINGS["circular"][lang].format(label=known.short["en" if lang == "en" else "fr"].lower()))
-    result.attrs = {**quarters.attrs, "warnings": warnings, "level": level, "dispersion": dispersion}
+    whole = place or comparison.ALL_FRANCE
+    result.attrs = {**quarters.attrs, "geo_vintage": geo_vintage, "year": year, "territory": whole.key}
+    result.attrs |= {"territory_name": whole.name, "warnings": warnings, "level": level, "dispersion": dispersion}
     for text in warnings:
         log.warning(text)
     return result

@@ -164,10 +164,11 @@ def webinar_slide(*, lang: str = "fr", compare: Callable[..., pd.DataFrame] | No
     Examples
     --------
     >>> slide = webinar_slide(lang="en").set_index(["id", "measure"])
-    >>> slide.loc[("single_parent_families", "gap"), ["published", "value", "verdict"]].tolist()
-    [33.2, 17.3..., 'differs']
-    >>> slide.loc[("unskilled_jobs", "none"), "verdict_label"]
-    'not in the open data read'
+    >>> single = slide.loc[("single_parent_families", "gap")].iloc[0]
+    >>> single["published"].item(), round(single["value"].item(), 1), single["verdict"]
+    (33.2, 17.3, 'differs')
+    >>> slide.loc[("unskilled_jobs", "none"), "verdict_label"].tolist()
+    ['not in the open data read']
     """
     code = style.check_lang(lang)
     slide = _slide()

@@ -597,6 +597,16 @@ def test_a_ranking_of_one_quarter_overseas():
     assert texts(charts.plot_rank(blank), "nothing") == ["Aucune valeur à représenter"]
 
 
+def test_a_ranking_is_told_by_the_year_and_the_territory_that_it_keeps():
+    frame = ranked()
+    inferred = texts(charts.plot_rank(frame), "subtitle")[0]
+    # six QPV of Hérault, in several of its intercommunalities
+    assert "Hérault" in inferred and "Occitanie" not in inferred
+    frame.attrs |= {"year": 2019, "territory_name": "Occitanie"}
+    kept = texts(charts.plot_rank(frame), "subtitle")[0]
+    assert "Occitanie" in kept and "2019" in kept and "Hérault" not in kept
+
+
 def test_ranking_errors():
     with pytest.raises(UnknownNameError, match="Valid: funnel, caterpillar"):
         charts.plot_rank(ranked(), kind="funel")
@@ -680,6 +690,12 @@ def test_gradient_and_concentration_draw_these_numbers():
     assert plain(charts.figure_alt_text(ax)).endswith(
         "−0,200. QPV avec une valeur : 31/33 dans les groupes. Circulaire."
     )
+
+
+def test_an_inequality_is_told_by_what_its_summary_keeps():
+    kept = charts.plot_inequality(summary(geo_vintage=2015, year=2022, territory_name="Occitanie"))
+    assert "Groupes de QPV (zonage 2015), Occitanie" in plain(texts(kept, "subtitle")[0])
+    assert "Occitanie" in plain(charts.figure_alt_text(kept))
 
 
 def test_inequality_without_interval_says_why():

@@ -225,6 +225,20 @@ def test_context_says_what_is_not_published_for_the_zoning():
     assert not qs.context("QP034001").measured["note"].str.contains("zonage").any()
 
 
+def test_an_incomplete_file_says_what_it_lacks():
+    # the extract of 2020 has the total of Hérault, that of neither Haute-Garonne nor France
+    row = published(compare_health("antidepressant_share", year=2020, territory="department:34")).iloc[0]
+    assert row["value"] == 4.829 and pd.isna(row["reference_value"]) and pd.isna(row["difference"])
+    assert row["reference_note"] == "aucune valeur de la France pour ce sexe et cet âge dans cette source"
+    assert row["reference_source"] == ""
+    with pytest.raises(UnavailableLevelError, match=r"sex='_T', age='_T'\. Published there: sex='F' \(Y15T19, "):
+        compare_health("antidepressant_share", year=2020, territory="department:31")
+    women = published(
+        compare_health("antidepressant_share", year=2020, sex="F", age="Y45T49", territory="Haute-Garonne")
+    )
+    assert women[["value", "reference_value", "reference_note"]].values.tolist() == [[6.921, 7.436, ""]]
+
+
 def test_a_pooled_france_says_so_everywhere():
     sheet = qs.context("QP034001")
     rows = sheet.around[(sheet.around["indicator"] == HEALTH) & (sheet.around["level"] == "country")]

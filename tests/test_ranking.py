@@ -52,6 +52,17 @@ def test_warnings_travel_with_the_ranking(ranking):
     assert any("circular" in text for text in poverty.attrs["warnings"])
 
 
+def test_what_was_asked_travels_with_the_numbers(ranking):
+    asked = {"indicator": "c2s_share", "geo_vintage": 2015, "year": 2022}
+    assert ranking.attrs.items() >= {**asked, "territory": "country:F", "territory_name": "France"}.items()
+    some = qs.rank("c2s_share", geo_vintage=2015, year=2022, territory="Occitanie", draws=100)
+    assert some.attrs.items() >= {**asked, "territory": "region:76", "territory_name": "Occitanie"}.items()
+    whole = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["d"])
+    assert whole.attrs.items() >= {**asked, "territory": "country:F", "territory_name": "France"}.items()
+    part = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["d"], territory="Occitanie")
+    assert part.attrs.items() >= {**asked, "territory": "region:76", "territory_name": "Occitanie"}.items()
+
+
 def test_where_more_is_better_the_worst_is_the_lowest():
     frame = pd.DataFrame({"lower": [50.0] * 3, "upper": [50.0] * 3})
     cases, size = pd.Series([900.0, 500.0, 100.0]), pd.Series([1000.0] * 3)

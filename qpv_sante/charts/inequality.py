@@ -82,8 +82,8 @@ def plot_inequality(
         `gradient`: one bar a group, as wide as its share of the population; `concentration`: cumulative share of
         the cases against that of the population, with the line of equality.
     geo_vintage, year : int, optional
-        Zoning and year that the summary was asked for, written under the figure with the source; needed where
-        `attrs` do not hold them.
+        Zoning and year that the summary was asked for, written under the figure with the source; those that
+        `summarize_inequality` wrote in `attrs` by default.
     level : float
         Confidence level of the intervals of the groups.
     ax : Axes, optional
@@ -112,7 +112,7 @@ def plot_inequality(
     --------
     >>> from qpv_sante import summarize_inequality
     >>> summary = summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["d", "rci"])
-    >>> axes = plot_inequality(summary, geo_vintage=2015, year=2022)
+    >>> axes = plot_inequality(summary)
     >>> [text.get_text() for text in axes.texts if text.get_gid() == "group_name"]
     ['Q1', 'Q2', 'Q3', 'Q4', 'Q5']
     """
@@ -251,9 +251,13 @@ def _draw_concentration(ax: Axes, points: pd.DataFrame, lang: style.Lang) -> Non
     ax.set_ylabel(words["cases"], fontsize=style.SMALL_SIZE, color=style.MUTED)
 
 
-def _scope(indicator: Indicator, source: str, asked: dict[str, int], lang: style.Lang) -> list[str]:
+def _scope(
+    summary: pd.DataFrame, indicator: Indicator, source: str, asked: dict[str, int], lang: style.Lang
+) -> list[str]:
     when = style.year_label(indicator, style.source_keys([source]), asked["year"], lang)
-    return [_TEXTS[lang]["scope"].format(vintage=asked["geo_vintage"]), when]
+    of = _TEXTS[lang]["scope"].format(vintage=asked["geo_vintage"])
+    place = summary.attrs.get("territory_name")
+    return [f"{of}, {place}" if place else of, when]
 
 
 def _measures(summary: pd.DataFrame, kind: str, lang: style.Lang) -> str:
@@ -304,7 +308,7 @@ def _write(
     notes.append(_units(values, lang))
     notes += [style.capitalise(str(note)) + "." for note in summary.attrs.get("notes", [])]
     notes.append(style.source_line(style.source_keys([source]), lang))
-    scope = _scope(indicator, source, asked, lang)
+    scope = _scope(summary, indicator, source, asked, lang)
     common.write_around(ax, indicator.label[lang], scope, handles, notes, lang, own=own, above=10)
 
 
@@ -320,7 +324,7 @@ def _description(
     return style.Description(
         kind=kind,
         indicator=indicator.id,
-        scope={lang: " · ".join(_scope(indicator, source, asked, lang)) for lang in languages},
+        scope={lang: " · ".join(_scope(summary, indicator, source, asked, lang)) for lang in languages},
         rows=len(values),
         values=dict(zip(values["group"].astype("str"), values["estimate"], strict=True)),
         said=said,

@@ -136,7 +136,7 @@ def plot_rank(
     Parameters
     ----------
     ranking : DataFrame
-        As `rank` gives it, its `attrs` kept (they name the indicator); values in percent.
+        As `rank` gives it, its `attrs` kept (they name the indicator, the year and the territory); values in percent.
     kind : {"funnel", "caterpillar"}
         Values against the number behind them with the 95 % and 99.8 % limits; or values in order with their
         95 % and 99.8 % Wilson intervals, named up to 40 rows.
@@ -211,7 +211,9 @@ def _checked(ranking: pd.DataFrame, highlight: Sequence[str]) -> pd.DataFrame:
     if len(zonings) > 1 or ranking["source"].dropna().nunique() > 1 or ranking["target"].dropna().nunique() > 1:
         raise ComparabilityError("plot_rank draws one ranking at a time: one call of rank(), one zoning, one source.")
     rows = ranking.reset_index(drop=True)
-    return rows.assign(name=common.qpv_labels(rows["geo_code"], zonings.pop()))
+    rows = rows.assign(name=common.qpv_labels(rows["geo_code"], zonings.pop()))
+    rows.attrs = ranking.attrs
+    return rows
 
 
 def _draw_funnel(
@@ -336,15 +338,19 @@ def _beyond(known: pd.DataFrame) -> dict[str, int]:
 
 
 def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[str]:
+    """Zoning, place and year: those that the ranking keeps, else what its rows imply."""
     vintage = zoning_of_qpv_code(str(rows["geo_code"].iloc[0]))
     keys = style.source_keys(rows["source"])
-    place = common.common_place(rows["geo_code"], vintage)
-    # the ranking does not carry its year: the edition and the zoning tell it
-    years = {
-        int(str(record["year"]))
-        for record in catalogue().published(indicator.id)
-        if record["source"] in keys and record["geo_level"] == "qpv" and record["geo_vintage"] == vintage
-    }
+    place = rows.attrs.get("territory_name") or common.common_place(rows["geo_code"], vintage)
+    if (asked := rows.attrs.get("year")) is not None:
+        years = {int(asked)}
+    else:
+        # read back from a file, a ranking does not carry its year: the edition and the zoning may tell it
+        years = {
+            int(str(record["year"]))
+            for record in catalogue().published(indicator.id)
+            if record["source"] in keys and record["geo_level"] == "qpv" and record["geo_vintage"] == vintage
+        }
     when = style.year_label(indicator, keys, years.pop(), lang) if len(years) == 1 else ""
     return [_TEXTS[lang]["scope"].format(vintage=vintage, place=place), *filter(None, [when])]
 

@@ -83,7 +83,8 @@ def summarize_inequality(
     DataFrame
         As `qpv_sante.inequality.summarize`, indexed by measure. `attrs["groups"]`: one record a group
         (`group, rank, estimate, population, n_used, n_total`); `attrs["notes"]`: how groups were formed, what was
-        left out, and whether the ranking is circular.
+        left out, and whether the ranking is circular; `indicator`, `geo_vintage`, `year`, `territory` (typed code)
+        and `territory_name`: what was asked.
 
     Raises
     ------
@@ -137,7 +138,9 @@ def summarize_inequality(
         level=level,
         interval="process",
     )
+    whole = loading.gazetteer().resolve(territory) or comparison.ALL_FRANCE
     result.attrs = {"groups": table.to_dict("records"), "notes": notes, "indicator": indicator}
+    result.attrs |= {"geo_vintage": geo_vintage, "year": year, "territory": whole.key, "territory_name": whole.name}
     return result
 
 
