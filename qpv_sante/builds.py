@@ -269,8 +269,16 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
                 shutil.rmtree(aside, ignore_errors=True)
         kept = {stamp, *_chain(folder, stamp)[:keep]}
         for old in _builds(folder):
-            if old.name not in kept:
+            if old.name not in kept and _is_readable(old):  # what cannot be read may hold what nothing else has
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        Store(path, "processed").declared()
+    except StoreError:
+        return False
+    return True
 
 
 def _last_readable(folder: Path) -> tuple[Store | None, bool]:

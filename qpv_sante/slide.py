@@ -163,11 +163,11 @@ def webinar_slide(*, lang: str = "fr", compare: Callable[..., pd.DataFrame] | No
 
     Examples
     --------
-    >>> slide = webinar_slide(lang="en").set_index(["id", "measure"])
-    >>> single = slide.loc[("single_parent_families", "gap")].iloc[0]
-    >>> single["published"].item(), round(single["value"].item(), 1), single["verdict"]
-    (33.2, 17.3, 'differs')
-    >>> slide.loc[("unskilled_jobs", "none"), "verdict_label"].tolist()
+    >>> slide = webinar_slide(lang="en")
+    >>> single = slide[(slide["id"] == "single_parent_families") & (slide["measure"] == "gap")]
+    >>> single[["published", "value", "verdict"]].round(1).values.tolist()
+    [[33.2, 17.3, 'differs']]
+    >>> slide.loc[slide["id"] == "unskilled_jobs", "verdict_label"].tolist()
     ['not in the open data read']
     """
     code = style.check_lang(lang)

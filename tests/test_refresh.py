@@ -163,7 +163,7 @@ def test_date_of_a_dataset(producers: Producers) -> None:
     producers.answers[METADATA.removeprefix("https://")] = b"[1, 2"
     found = survey([source], dataset_lock("2025-01-01"))
     assert found.probes[key].state is State.UNKNOWN
-    assert "not the metadata of a dataset" in found.silent_pages[METADATA]
+    assert "nor the metadata of a dataset" in found.silent_pages[METADATA]
     assert ("GET", file) not in producers.asked
 
 

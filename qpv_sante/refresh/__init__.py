@@ -152,7 +152,7 @@ class _Refresh:
                 outcome.probes = [report.survey.probes[source.key(vintage)] for vintage in source.vintage]
                 try:
                     self._source(source, outcome, session)
-                except pipeline.SOURCE_FAULTS as error:
+                except Exception as error:  # a library's own error on one file must not stop the others
                     outcome.fail(_advised(error, source))
                     log.error("%s: %s", source.id, error)
                 outcome.kept = source.id in self.target.sources

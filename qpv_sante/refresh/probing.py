@@ -166,16 +166,16 @@ class _Asking:
         try:
             with self._turn(transfer):
                 text, landed = transfer.text(url)
-        except (OSError, ValueError) as error:  # a DownloadError is an OSError
+        except Exception as error:  # whatever a page holds, it is one page
             return _brief(error)
-        if "/api/explore/" not in url:
-            return parse_page(text, landed)
         try:
+            if "/api/explore/" not in url:
+                return parse_page(text, landed)
             metadata: Any = json.loads(text)["metas"]["default"]
             dates = [str(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
             return Page(url, str(metadata.get("title", "")), dates[0] if dates else None, {})
-        except (ValueError, KeyError, TypeError) as error:
-            return f"not the metadata of a dataset ({type(error).__name__}: {error})"
+        except Exception as error:  # html.parser and json have errors of their own on what is malformed
+            return f"not a readable page, nor the metadata of a dataset ({type(error).__name__}: {error})"
 
     def probe(self, source: Source, vintage: Vintage) -> Probe:
         """Ask about one edition."""
