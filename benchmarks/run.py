@@ -10,7 +10,7 @@ import sys
 
 import pandas as pd
 
-MODULES = ("main_job", "inference", "areal", "locate", "refresh")
+MODULES = ("main_job", "inference", "areal", "locate", "figures", "refresh")
 
 
 def main() -> None:
