@@ -21,18 +21,18 @@ from qpv_sante import store
 _BARE = (
     _OURS
     + """
-from pathlib import Path
 import geopandas as gpd, pandas as pd
 from qpv_sante import loading
-folder = store.snapshot_dir()
+tables = {{name: store.find_store(name).path / f"{{name}}.parquet" for name in {names}}}
 wanted = [("indicator", "==", "poverty_rate"), ("geo_level", "==", "qpv"), ("geo_vintage", "==", {vintage})]
 inside = loading.gazetteer().qpv_in(loading.gazetteer().resolve({territory!r}), {vintage})["geo_code"]
 
 def bare():
-    values = pd.read_parquet(folder / "observations" / "{source}.parquet", filters=wanted)
+    values = pd.read_parquet(tables["observations/{source}"], filters=wanted)
     values = values[values["year"] == {year}]
-    zones = gpd.read_parquet(folder / "zones" / "qpv_{vintage}.parquet").to_crs(2154)
-    under = gpd.read_parquet(folder / "zones" / "department_2018.parquet").to_crs(2154)
+    assert len(values)
+    zones = gpd.read_parquet(tables["zones/qpv_{vintage}"]).to_crs(2154)
+    under = gpd.read_parquet(tables["zones/department_2018"]).to_crs(2154)
     zones = zones[zones["geo_code"].isin(inside)].merge(values[["geo_code", "value"]], on="geo_code", how="left")
     axes = under.boundary.plot(linewidth=0.3)
     zones.plot("value", ax=axes, legend=True, missing_kwds={{"color": "lightgrey"}})
@@ -43,8 +43,13 @@ _MAP = 'qs.plot_map("poverty_rate", geo_vintage=2024, year=2021).figure.savefig(
 _EXPLORE = 'qs.explore_map("poverty_rate", geo_vintage=2024, year=2021, territory="Occitanie")'
 
 
+_SOURCES = {2015: "insee_filosofi_qpv", 2024: "insee_filosofi_qpv2024"}
+
+
 def _bare(vintage: int, year: int, territory: str | None) -> str:
-    return _BARE.format(vintage=vintage, year=year, territory=territory, source="insee_filosofi_qpv")
+    source = _SOURCES[vintage]
+    names = (f"observations/{source}", f"zones/qpv_{vintage}", "zones/department_2018")
+    return _BARE.format(vintage=vintage, year=year, territory=territory, source=source, names=names)
 
 
 def run() -> list[dict[str, object]]:

@@ -93,8 +93,10 @@ def test_it_prints_the_numbers(sheet):
     assert printed[4].startswith(format(poverty["commune_value"], ".1f").replace(".", ",") + "\u202f% (")
     place = {row[0].partition(",")[0]: row for row in _section(sheet, "Sa place").table.rows}
     assert place["Taux de pauvreté"][5] == ("1er", "2e", "3e", "4e")[poverty["qpv_country_quartile"] - 1]
-    near = qs.similar("QN03110M", 5)
-    assert [row[0] for row in _section(sheet, "Les quartiers").table.rows] == [
+    printed = [row[0] for row in _section(sheet, "Les quartiers").table.rows]
+    assert len(printed) >= 3
+    near = qs.similar("QN03110M", len(printed))
+    assert printed == [
         f"{row.rank}. {row.name} ({row.geo_code})" for row in near.itertuples(index=False)
     ]
 

@@ -5,9 +5,9 @@ for name in chromium chromium-browser google-chrome google-chrome-stable; do
   if command -v "$name" >/dev/null; then exit 0; fi
 done
 if command -v apt-get >/dev/null; then
-  if [ "$(id -u)" = 0 ]; then as_root=(); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); fi
+  if [ "$(id -u)" = 0 ]; then as_root=(env); elif sudo -n true 2>/dev/null; then as_root=(sudo -n); fi
 fi
-if [ -z "${as_root+set}" ]; then
+if [ -z "${as_root[*]-}" ]; then
   echo "The browser tests need Chromium. Install it, then run this again:" >&2
   echo "  Debian: sudo apt-get install chromium    Ubuntu: sudo snap install chromium" >&2
   echo "  or set QPV_SANTE_CHROMIUM to the path of a Chromium or Chrome." >&2
