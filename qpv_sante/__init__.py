@@ -35,6 +35,7 @@ from qpv_sante.provenance import provenance
 from qpv_sante.ranking import rank
 from qpv_sante.refresh import refresh
 from qpv_sante.report import profile, report
+from qpv_sante.tables import format_table
 
 __all__ = [
     "QpvSanteError",
@@ -52,6 +53,7 @@ __all__ = [
     "estimate",
     "explore_map",
     "figure_alt_text",
+    "format_table",
     "import_observations",
     "initiative_figures",
     "list_indicators",

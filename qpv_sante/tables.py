@@ -1,0 +1,104 @@
+"""A frame as a table that people read: French numbers, words on the left, dashes where nothing is published."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from qpv_sante import style
+from qpv_sante.errors import UnknownNameError, did_you_mean
+from qpv_sante.observations import FLAG_LABELS
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+# numbers that name and do not count: no thousands separator
+_NAMES = frozenset({"year", "geo_vintage", "rank_year", "since"})
+
+
+def format_table(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str] | None = None,
+    *,
+    decimals: int | Mapping[str, int] = 1,
+    lang: str = "fr",
+) -> Styler:
+    """A frame as a table to read in a notebook, or to paste: `.to_html()`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any result of the package. An index that has a name, or names, becomes the first columns; another is left out.
+    columns : mapping of str to str, optional
+        Columns to show, in this order, and what to call them; all of them under their own names by default.
+    decimals : int or mapping of str to int
+        Of numbers that are not whole, for all columns or by column of the frame (1 for those not named).
+    lang : {"fr", "en"}
+        Of the numbers, and of the words of the column `flag`.
+
+    Returns
+    -------
+    Styler
+        Of pandas: shown by notebooks, `.to_html()` for pages. Words stand on the left and numbers on the right; a
+        missing value is an en dash; years keep their four digits.
+
+    Raises
+    ------
+    UnknownNameError
+        A column that the frame does not have, or an unknown language.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"year": [2019], "flag": ["suppressed"], "value": [None], "n": [12345]})
+    >>> html = format_table(frame, {"flag": "statut", "value": "taux", "n": "foyers"}).to_html()
+    >>> "secret statistique" in html, "–" in html, "12\\u202f345" in html, "2019" in html
+    (True, True, True, False)
+    """
+    language = style.check_lang(lang)
+    named = [name for name in frame.index.names if name is not None]
+    shown = frame.reset_index() if named else frame.reset_index(drop=True)
+    chosen = dict(columns) if columns is not None else {str(name): str(name) for name in shown.columns}
+    for name in chosen:
+        if name not in shown.columns:
+            raise UnknownNameError(f"No column {name!r} in this frame. {did_you_mean(name, list(shown.columns))}")
+    shown = shown[list(chosen)]
+    numeric = [name for name in shown.columns if _is_number(shown[name])]
+    texts = {
+        name: _texts(shown[name], name in numeric, _decimals(shown[name], name, decimals), language) for name in shown
+    }
+    table = pd.DataFrame(texts).rename(columns=chosen)
+    # the same table has the same bytes; two tables of a page do not share their style sheet
+    mark = hashlib.sha256(repr((table.columns.tolist(), table.to_numpy().tolist())).encode()).hexdigest()[:8]
+    sides = ["right" if name in numeric else "left" for name in chosen]
+    rules = [
+        {"selector": f"{cell}.col{rank}", "props": f"text-align: {side}; vertical-align: top"}
+        for rank, side in enumerate(sides)
+        for cell in ("th", "td")
+    ]
+    escaped = table.style.format(escape="html").format_index(escape="html", axis="columns")
+    return escaped.set_uuid(mark).hide(axis="index").set_table_styles(rules)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _decimals(column: pd.Series, name: str, decimals: int | Mapping[str, int]) -> int:
+    """Decimals of a column: none where it is stored as whole numbers, those asked for otherwise."""
+    if not isinstance(decimals, int):
+        return decimals.get(name, 0 if pd.api.types.is_integer_dtype(column) else 1)
+    return 0 if pd.api.types.is_integer_dtype(column) else decimals
+
+
+def _texts(column: pd.Series, number: bool, decimals: int, lang: style.Lang) -> list[str]:
+    if number and column.name in _NAMES:
+        return ["–" if pd.isna(value) else f"{value:.0f}" for value in column]
+    if number:
+        return [style.format_number(value, decimals, lang=lang) for value in column]
+    if column.name == "flag":
+        words = {flag: label[lang] for flag, label in FLAG_LABELS.items()}
+        return [words.get(str(value), str(value)) for value in column]
+    return ["–" if pd.isna(value) or value == "" else style.typography(str(value), lang) for value in column]
