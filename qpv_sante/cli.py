@@ -234,11 +234,10 @@ def report(
     lang: Language = "fr",
 ) -> None:
     """Écrit le rapport d'un territoire : comparaisons, carte, classement, inégalités, santé, sources."""
-    from qpv_sante.export import check_suffix
-    from qpv_sante.report import PAGE_SUFFIXES
+    from qpv_sante.report import check_page
     from qpv_sante.report import report as make_report
 
-    check_suffix(output, PAGE_SUFFIXES)
+    check_page(output)
     typer.echo(f"Écrit : {make_report(territory, geo_vintage=geo_vintage, lang=lang).save(output)}")
 
 
@@ -254,11 +253,10 @@ def profile(
     lang: Language = "fr",
 ) -> None:
     """Écrit la fiche d'un quartier : carte, chiffres et repères, position, santé autour, quartiers semblables."""
-    from qpv_sante.export import check_suffix
-    from qpv_sante.report import PAGE_SUFFIXES
+    from qpv_sante.report import check_page
     from qpv_sante.report import profile as make_profile
 
-    check_suffix(output, PAGE_SUFFIXES)
+    check_page(output)
     typer.echo(f"Écrit : {make_profile(quarter, geo_vintage=geo_vintage, lang=lang).save(output)}")
 
 

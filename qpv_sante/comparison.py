@@ -298,10 +298,7 @@ def group_members(
     inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]
     if inside.empty:
         assert place is not None  # noqa: S101 - a zoning is never empty
-        raise UnavailableLevelError(
-            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. "
-            f"QPV of the other zoning: {len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))}."
-        )
+        raise UnavailableLevelError(without_quarters(place, places, geo_vintage))
     if by is None:
         whole = place or ALL_FRANCE
         return inside.assign(group=whole.code, territory=whole.name, territory_code=whole.key)
@@ -320,6 +317,25 @@ def group_members(
     return members.assign(
         territory=members["group"].map(names).fillna(members["group"]), territory_code=by + ":" + members["group"]
     )
+
+
+def without_quarters(place: Territory, places: Gazetteer, geo_vintage: int) -> str:
+    """What to say, and what to try, of a territory without QPV.
+
+    Examples
+    --------
+    >>> without_quarters(Territory("department", "48", "Lozère"), loading.gazetteer(), 2015).partition(". ")[2]
+    'It has 1 of the 2024 zoning: pass geo_vintage=2024.'
+    """
+    other = 2015 if geo_vintage == 2024 else 2024
+    number = len(places.qpv_in(place, other))
+    try_ = (
+        f"It has {number} of the {other} zoning: pass geo_vintage={other}."
+        if number
+        else "Nor has it any of the other zoning: take a larger territory, such as its department or region; figures "
+        "of the territory itself are in qs.load_observations(..., territory=...)."
+    )
+    return f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. {try_}"
 
 
 def with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:

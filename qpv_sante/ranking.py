@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 
@@ -12,12 +10,12 @@ from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.territories import Territory
 
-log = logging.getLogger(__name__)
-
 RANK_COLUMNS = (
     *("rank", "geo_code", "name", "commune_names", "value", "lower", "upper", "interval", "n"),
     *("target", "funnel_lower_95", "funnel_upper_95", "funnel_lower_99_8", "funnel_upper_99_8", "funnel_position"),
-    *("rank_lower", "rank_upper", "share_worst_tenth", "flag", "unit", "source"),
+    *("rank_lower", "rank_upper", "share_worst_tenth", "flag", "unit"),
+    *("indicator", "year", "geo_level", "geo_vintage", "sex", "age", "territory", "territory_code"),
+    *("n_used", "n_total", "source", "licence"),
 )
 FUNNEL_POSITIONS = ("below_99_8", "below_95", "within", "above_95", "above_99_8")
 WARNINGS = {
@@ -81,9 +79,10 @@ def rank(
         Wilson interval (`process`: what chance would give to a neighbourhood of that size). `target` is the pooled
         rate of the ranked QPV; the funnel's 95 % and 99.8 % limits hold the QPV of that size that differ from it
         by chance alone. `share_worst_tenth`: share of the simulated rankings in which the QPV is among the worst
-        tenth. `attrs`: `indicator`, `geo_vintage`, `year`, `territory` (typed code) and `territory_name` that were
-        asked; `warnings`: what the reader must know; `dispersion`: mean squared distance to the target, in units of
-        chance (1 if nothing but chance were at work).
+        tenth. `territory` is what was asked, with its typed code; `n_used` of its `n_total` QPV are ranked, and make
+        up the target. `attrs`: `indicator`, `geo_vintage`, `year`, `territory` (typed code) and `territory_name` again,
+        for figures; `warnings`: what the reader must know, in sentences; `dispersion`: mean squared distance to the
+        target, in units of chance (1 if nothing but chance were at work).
 
     Raises
     ------
@@ -144,8 +143,22 @@ def rank(
     ranked["funnel_position"] = _position(ranked)
     rest = inside[~inside["geo_code"].isin(ranked["geo_code"])].assign(value=np.nan, lower=np.nan, upper=np.nan)
     result = pd.concat([ranked.sort_values("rank", kind="stable"), rest], ignore_index=True)
-    result["unit"] = known.unit["en" if lang == "en" else "fr"]
-    result = result.reindex(columns=list(RANK_COLUMNS))
+    whole, source = place or comparison.ALL_FRANCE, str(ranked["source"].iloc[0])
+    result = result.assign(
+        unit=known.unit[lang],
+        indicator=indicator,
+        year=year,
+        geo_level="qpv",
+        geo_vintage=geo_vintage,
+        sex=sex,
+        age=age,
+        territory=whole.name,
+        territory_code=whole.key,
+        n_used=len(ranked),
+        n_total=len(inside),
+        source=source,
+        licence=catalogue().source(source).licence,
+    ).reindex(columns=list(RANK_COLUMNS))
     warnings = [WARNINGS["neighbours"][lang]]
     # Spiegelhalter (2005): mean of squared z-scores, 1 if chance alone were at work
     chance = target * (100 - target) / size
@@ -154,12 +167,9 @@ def rank(
         factor = format(dispersion**0.5, ".1f").replace(".", "," if lang == "fr" else ".")
         warnings.append(WARNINGS["dispersion"][lang].format(factor=factor))
     if known.selects_qpv:
-        warnings.append(WARNINGS["circular"][lang].format(label=known.short["en" if lang == "en" else "fr"].lower()))
-    whole = place or comparison.ALL_FRANCE
+        warnings.append(WARNINGS["circular"][lang].format(label=known.short[lang].lower()))
     result.attrs = {**quarters.attrs, "geo_vintage": geo_vintage, "year": year, "territory": whole.key}
     result.attrs |= {"territory_name": whole.name, "warnings": warnings, "level": level, "dispersion": dispersion}
-    for text in warnings:
-        log.warning(text)
     return result
 
 

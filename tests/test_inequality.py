@@ -1,6 +1,7 @@
 """Summary measures against hand computation, independent libraries, their properties and their coverage."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qpv_sante import inequality
 from qpv_sante.errors import QpvSanteError, UnknownNameError
-from qpv_sante.inequality import bootstrap, summarize
+from qpv_sante.inequality import bootstrap
+from qpv_sante.inequality.words import TEXTS
+
+summarize = partial(inequality.summarize, lang="en")
 
 CODES = ["d", "r", "aci", "rci", "rci_erreygers", "rci_wagstaff", "sii", "rii", "sii_logit", "rii_logit"]
 CODES += ["bgv", "bgsd", "cov", "mdmu", "mdmw", "mdbu", "mdbw", "mdru", "mdrw", "idisu", "idisw", "ti", "mld"]
@@ -306,9 +311,9 @@ def test_no_standard_error_no_interval(groups):
     exhaustive = summarize(groups["estimate"], groups["population"], rank=groups["rank"])
     assert exhaustive[["se", "lower", "upper", "interval", "method"]].isna().all(axis=None)
     assert exhaustive.loc["sii", "note"].startswith("no standard errors given: no interval")
-    partial = groups["se"].copy()
-    partial.iloc[3] = np.nan
-    frame = summarize(**groups | {"se": partial})
+    some = groups["se"].copy()
+    some.iloc[3] = np.nan
+    frame = summarize(**groups | {"se": some})
     assert frame["lower"].isna().all()
     assert "1 of 12 groups have no standard error" in frame.loc["aci", "note"]
 
@@ -329,6 +334,20 @@ def test_measures_without_rank_or_reference_are_listed_with_the_reason():
     assert set(frame.loc[ordered, "note"]) == {"needs `rank` (1 = most disadvantaged)"}
     assert set(frame.loc[["mdru", "mdrw"], "note"]) == {"needs `reference`"}
     assert frame["value"].notna().sum() == 25 - 10
+
+
+def test_notes_are_french_by_default():
+    asked = {"estimate": [40, 30, 0], "population": [1, 1, 2], "se": [9, 9, 9]}
+    frame, english = inequality.summarize(**asked), summarize(**asked)
+    assert frame.loc["sii", "note"] == "demande `rank` (1 = le plus défavorisé)"
+    said, _, amount = frame.loc["bgv", "note"].partition(" environ ")
+    assert said == "l'erreur des estimations ajoute"
+    assert "," in amount.partition("\u202f;")[0], "a decimal comma"
+    pd.testing.assert_frame_equal(frame.drop(columns="note"), english.drop(columns="note"))
+    assert (frame["note"] != english["note"])[frame["note"] != ""].all()
+    assert all({"fr", "en"} == set(words) for words in TEXTS.values())
+    with pytest.raises(UnknownNameError, match="lang"):
+        inequality.summarize(Y, N, lang="de")
 
 
 def test_zeros_are_not_replaced():

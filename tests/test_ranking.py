@@ -63,6 +63,27 @@ def test_what_was_asked_travels_with_the_numbers(ranking):
     assert part.attrs.items() >= {**asked, "territory": "region:76", "territory_name": "Occitanie"}.items()
 
 
+def test_every_row_says_where_its_numbers_come_from(ranking, capfd):
+    some = qs.rank("c2s_share", geo_vintage=2015, year=2022, territory="Occitanie", draws=100)
+    assert capfd.readouterr().err == "", "warnings come with the result, and with it alone"
+    row = some.iloc[0]
+    asked = {"indicator": "c2s_share", "year": 2022, "geo_level": "qpv", "geo_vintage": 2015, "sex": "_T", "age": "_T"}
+    asked |= {"territory": "Occitanie", "territory_code": "region:76", "licence": "Licence Ouverte 2.0"}
+    assert {name: row[name] for name in asked} == asked
+    assert (row["n_used"], row["n_total"]) == (some["rank"].notna().sum(), len(some)) == (100, 105)
+    assert some["source"].nunique() == 1, "QPV without a value have a source too"
+    summary = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, territory="Occitanie", rank_year=2019)
+    assert {name: summary.loc["d", name] for name in asked} == asked
+    assert summary.loc["d", "source"] == row["source"]
+    groups = pd.DataFrame(summary.attrs["groups"])
+    assert summary.loc["d", "n_total"] == 105
+    assert groups["n_total"].sum() <= summary.loc["d", "n_used"] <= 105
+    assert summary.loc[["d", "r", "paf"], "unit"].tolist() == ["% des bénéficiaires du régime général", "rapport", "%"]
+    assert summary.loc["d", "note"].startswith("le plus défavorisé moins le plus favorisé\u202f; pas d'erreur type")
+    english = qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["r"], lang="en").loc["r"]
+    assert english["note"].startswith("most disadvantaged over most advantaged")
+
+
 def test_where_more_is_better_the_worst_is_the_lowest():
     frame = pd.DataFrame({"lower": [50.0] * 3, "upper": [50.0] * 3})
     cases, size = pd.Series([900.0, 500.0, 100.0]), pd.Series([1000.0] * 3)
@@ -109,6 +130,8 @@ def test_status_compares_quarters_with_their_outside():
     assert summary.loc["r", "value"] == pytest.approx(gap["ratio"])
     assert summary.loc["d", "lower"] < summary.loc["d", "value"] < summary.loc["d", "upper"]
     assert set(summary["interval"].dropna()) == {"process"}
+    assert summary[["groups", "reference"]].drop_duplicates().values.tolist() == [["qpv_status", "rest_of_commune"]]
+    assert (summary["n_used"] == gap["n_used"]).all()
 
 
 def test_poverty_by_poverty_says_that_it_is_circular():
@@ -142,7 +165,7 @@ def test_own_groups_are_pooled_by_their_denominators():
     south = rows.iloc[1:]
     assert groups.loc["south", "estimate"] == pytest.approx(np.average(south["value"], weights=south["denominator"]))
     assert groups.loc["north", "estimate"] == rows["value"].iloc[0]
-    assert groups["n_total"].sum() == 3
+    assert groups["n_total"].sum() == 3 == summary.loc["d", "n_total"]
     with pytest.raises(UnknownNameError, match="not QPV of 2015, first 'QN03401M'"):
         qs.summarize_inequality("c2s_share", pd.Series(["a"], index=["QN03401M"]), **asked)
 

@@ -1,6 +1,7 @@
 """The territory report: what it says is what was computed, and the page needs nothing else."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 
 import qpv_sante as qs
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError
+from qpv_sante.loading import gazetteer
 from qpv_sante.report import findings, gap_table
+from qpv_sante.report.imported import imported_section
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +79,12 @@ def test_english(tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_labels_are_escaped():
+def test_labels_are_escaped(herault):
     gaps = qs.compare("poverty_rate", geo_vintage=2015, year=2019, by="qpv", territory="Béziers")
     table = gap_table(gaps.assign(territory="<script>x</script>"))
-    made = qs.report("Béziers")
-    made.sections[0].table = table
+    made = replace(herault, sections=[replace(herault.sections[0], table=table)])
     assert "<script>" not in made.html
+    assert "&lt;script&gt;x" in made.html
 
 
 def test_errors(tmp_path, herault):
@@ -89,8 +92,10 @@ def test_errors(tmp_path, herault):
         herault.save(tmp_path / "report.docx")
     with pytest.raises(UnavailableLevelError, match="No QPV zoning of 2020"):
         qs.report("Hérault", geo_vintage=2020)
-    with pytest.raises(UnavailableLevelError, match=r"Lozère.*nothing to compare.*other zoning: 1"):
+    with pytest.raises(UnavailableLevelError, match=r"Lozère.*nothing to compare.*pass geo_vintage=2024"):
         qs.report("Lozère", geo_vintage=2015)
+    with pytest.raises(UnavailableLevelError, match=r"Florac.*nothing to compare.*larger territory"):
+        qs.report("commune:48061", geo_vintage=2015)
 
 
 def test_rich_display_is_framed(herault):
@@ -119,8 +124,8 @@ def test_imported_figures_have_their_section_with_the_notice(tmp_path, monkeypat
     assert secret[2:5] == ["–", "–", "secret statistique"]
     assert any(notice in note for note in section.notes)
     assert any(notice in line for line in made.sources)
-    for other in (qs.report("Lille"), qs.report("Béziers", geo_vintage=2024)):
-        assert "Chiffres importés" not in [one.title for one in other.sections]
+    for zoning, place in ((2015, "Lille"), (2024, "Béziers")):
+        assert imported_section(zoning, gazetteer().resolve(place), "fr") is None
 
 
 def test_ranking_and_inequality_are_the_numbers(herault):

@@ -43,6 +43,7 @@ import pandas as pd
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.inequality.gradients import gradient
 from qpv_sante.inequality.measures import BOUNDED, ORDERED, RELATIVE, UNITS, Design, evaluate
+from qpv_sante.inequality.words import bias_note, join, pair_note, say, undefined
 from qpv_sante.intervals.columns import (
     UNCERTAINTIES,
     Column,
@@ -51,13 +52,14 @@ from qpv_sante.intervals.columns import (
     read_columns,
     require,
 )
+from qpv_sante.intervals.limits import quantile
+from qpv_sante.style import Lang, check_lang
 
 __all__ = ["bootstrap", "summarize"]
 
 _INDEXES = ("rci", "rci_erreygers", "rci_wagstaff")
 _RATIOS = ("r", "rii", "rii_logit")
 _SIGNED = ("d", "aci", "sii", "sii_logit", "par", "paf", *_INDEXES)
-_PICKS_GROUPS = ("d", "r", "par", "paf", "mdbu", "mdbw")
 
 
 def summarize(
@@ -74,6 +76,7 @@ def summarize(
     interval: str = "sampling",
     draws: int = 1000,
     seed: int = 0,
+    lang: str = "fr",
 ) -> pd.DataFrame:
     """Summary measures of inequality between groups, one per row, with intervals.
 
@@ -104,6 +107,8 @@ def summarize(
         What the standard errors, hence the intervals, express.
     draws, seed : int
         Number and seed of the simulated sets of estimates, where a measure's interval is simulated.
+    lang : {"fr", "en"}
+        Language of `note`.
 
     Returns
     -------
@@ -119,7 +124,7 @@ def summarize(
         estimates out of `bounds` when a measure that needs them is named in `measures` (asked for by default, it is
         listed as not allowed).
     UnknownNameError
-        For an unknown measure, reference or kind of uncertainty.
+        For an unknown measure, reference, kind of uncertainty or language.
 
     Notes
     -----
@@ -151,19 +156,21 @@ def summarize(
     sii -31.11  3.33 -37.63 -24.59  normal
     par  -7.50  0.87  -9.20  -5.80  normal
     """
-    level = check_level(level)
+    level, language = check_level(level), check_lang(lang)
     check_choice("interval", interval, UNCERTAINTIES)
     codes = _codes(measures)
-    groups, design, labels, missing = _groups(estimate, population, se, rank, favourable, reference, bounds)
-    if missing:
-        return _table(codes, dict.fromkeys(codes, missing))
+    groups, design, labels, unknown = _groups(estimate, population, se, rank, favourable, reference, bounds)
+    if unknown:
+        return _table(codes, dict.fromkeys(codes, say("unknown", language, unknown=unknown, total=len(labels))))
     y, w = groups["estimate"], groups["population"]
-    refused = _refusals(y, w, labels, design, codes, explicit=measures is not None)
+    refused = _refusals(y, w, labels, design, codes, language, explicit=measures is not None)
     allowed = [code for code in codes if code not in refused]
     values = {code: out[0] for code, out in evaluate(y[None], w[None], None, design, allowed).items()}
-    notes = refused | {code: "not defined: " + _undefined(code) for code, value in values.items() if np.isnan(value)}
-    notes |= {code: _pair_note(code, y, labels, design) for code in values if code not in notes}
-    rows = _rows(values, notes, groups.get("se"), y, w, design, level=level, kind=interval, draws=draws, seed=seed)
+    notes = refused | {code: undefined(code, language) for code, value in values.items() if np.isnan(value)}
+    notes |= {code: pair_note(code, y, labels, design, language) for code in values if code not in notes}
+    rows = _rows(
+        values, notes, groups.get("se"), y, w, design, level=level, kind=interval, draws=draws, seed=seed, lang=language
+    )
     return _table(codes, notes, rows)
 
 
@@ -208,11 +215,12 @@ def bootstrap(
     ((200, 2), True)
     """
     codes = _codes(measures)
-    groups, design, labels, missing = _groups(estimate, population, None, rank, favourable, reference, bounds)
-    if missing:
-        raise InvalidInputError(f"groups cannot be drawn: {missing}")
+    groups, design, labels, unknown = _groups(estimate, population, None, rank, favourable, reference, bounds)
+    if unknown:
+        why = say("unknown", "en", unknown=unknown, total=len(labels))
+        raise InvalidInputError(f"groups cannot be drawn: {why}")
     y, w = groups["estimate"], groups["population"]
-    refused = _refusals(y, w, labels, design, codes, explicit=measures is not None)
+    refused = _refusals(y, w, labels, design, codes, "en", explicit=measures is not None)
     allowed = [code for code in codes if code not in refused]
     generator = np.random.default_rng(seed)
     times = generator.multinomial(len(y), np.full(len(y), 1 / len(y)), size=draws).astype(float)
@@ -233,8 +241,8 @@ def _groups(
     favourable: bool,
     reference: Hashable | None,
     bounds: tuple[float, float],
-) -> tuple[dict[str, np.ndarray], Design, pd.Index, str]:
-    """Check the groups and put them in an order that depends on their content only."""
+) -> tuple[dict[str, np.ndarray], Design, pd.Index, int]:
+    """Check the groups and put them in an order that depends on their content only; count those without figures."""
     given = {"estimate": estimate, "population": population, "se": se, "rank": rank}
     index, columns = read_columns(**{name: column for name, column in given.items() if column is not None})
     if len(index) < 2:
@@ -257,12 +265,11 @@ def _groups(
     starts = np.unique(ranks[order], return_index=True)[1] if rank is not None else None
     design = Design(starts, bool(favourable), place, (float(bounds[0]), float(bounds[1])))
     unknown = int(np.isnan(y + w).sum())
-    missing = f"{unknown} of {len(y)} groups have no estimate or no population" if unknown else ""
-    return {name: column[order] for name, column in columns.items()}, design, index[order], missing
+    return {name: column[order] for name, column in columns.items()}, design, index[order], unknown
 
 
 def _refusals(
-    y: np.ndarray, w: np.ndarray, labels: pd.Index, design: Design, codes: Sequence[str], *, explicit: bool
+    y: np.ndarray, w: np.ndarray, labels: pd.Index, design: Design, codes: Sequence[str], lang: Lang, *, explicit: bool
 ) -> dict[str, str]:
     """Measures that the groups do not allow, with the reason."""
     refused: dict[str, str] = {}
@@ -273,49 +280,20 @@ def _refusals(
     mean = np.average(y, weights=w)
     for code in codes:
         if code in ORDERED and design.starts is None:
-            refused[code] = "needs `rank` (1 = most disadvantaged)"
+            refused[code] = say("needs_rank", lang)
         elif code in (*ORDERED, "d", "r") and design.starts is not None and len(design.starts) == 1:
-            refused[code] = "all groups share one rank"
+            refused[code] = say("one_rank", lang)
         elif code in ("mdru", "mdrw") and design.reference is None:
-            refused[code] = "needs `reference`"
+            refused[code] = say("needs_reference", lang)
         elif code in BOUNDED and not inside.all():
-            refused[code] = f"estimates outside `bounds` ({low:g} to {high:g})"
+            refused[code] = say("outside", lang, low=low, high=high)
         elif code in RELATIVE and (y < 0).any():
-            refused[code] = "not defined with a negative estimate"
+            refused[code] = say("negative", lang)
         elif code in RELATIVE and mean == 0:
-            refused[code] = "not defined: the mean is zero"
+            refused[code] = say("zero_mean", lang)
         elif code == "mld" and (y == 0).any():
-            refused[code] = "not defined with a zero: the logarithm of zero is infinite"
+            refused[code] = say("zero", lang)
     return refused
-
-
-def _undefined(code: str) -> str:
-    reasons = {
-        "r": "the denominator is zero",
-        "rii": "the line predicts zero or less at an end of the ranking",
-        "rci_wagstaff": "the mean is at a bound",
-    }
-    return reasons.get(code, "the logistic regression has no finite solution")
-
-
-def _pair_note(code: str, y: np.ndarray, labels: pd.Index, design: Design) -> str:
-    """Which groups a measure compares."""
-    sign = "over" if code == "r" else "minus"
-    best = int(y.argmax() if design.favourable else y.argmin())
-    if code in ("d", "r") and design.starts is not None:
-        ends = ["most advantaged", "most disadvantaged"]
-        first, second = ends if design.favourable else ends[::-1]
-        return f"{first} {sign} {second}"
-    if code in ("d", "r"):
-        sides = [int(y.argmax()), int(y.argmin())]
-        if design.reference is not None:
-            sides[0 if design.favourable else 1] = design.reference
-        return f"{labels[sides[0]]} {sign} {labels[sides[1]]}"
-    if code in ("par", "paf"):
-        if design.reference is None and design.starts is not None:
-            return "reference: most advantaged"
-        return f"reference: {labels[best if design.reference is None else design.reference]}"
-    return f"best: {labels[best]}" if code in ("mdbu", "mdbw") else ""
 
 
 def _rows(
@@ -330,20 +308,19 @@ def _rows(
     kind: str,
     draws: int,
     seed: int,
+    lang: Lang,
 ) -> dict[str, dict[str, float | str]]:
     """Value, standard error and limits of each measure; completes the notes."""
-    from scipy.stats import norm
-
-    z = float(norm.isf((1 - level) / 2))
+    z = quantile(level)
     rows: dict[str, dict[str, float | str]] = {code: {"value": value} for code, value in values.items()}
     defined = [code for code in values if not np.isnan(values[code])]
     why = ""
     if se is None:
-        why = "no standard errors given: no interval (a source that counts everyone has no sampling error)"
+        why = say("no_errors", lang)
     elif np.isnan(se).any():
-        why = f"{int(np.isnan(se).sum())} of {len(se)} groups have no standard error: no interval"
+        why = say("some_errors", lang, unknown=int(np.isnan(se).sum()), total=len(se))
     if se is None or why:
-        notes |= {code: _join(notes.get(code, ""), why) for code in defined}
+        notes |= {code: join(notes.get(code, ""), why, lang) for code in defined}
         return rows
     slopes = {code: gradient(code, y, w, design) for code in defined}
     simulated = [code for code in defined if slopes[code] is None]
@@ -355,7 +332,7 @@ def _rows(
         value, slope = values[code], slopes[code]
         ratio = code in _RATIOS
         if ratio and value == 0:
-            notes[code] = _join(notes[code], "a ratio of zero has no interval on the log scale")
+            notes[code] = join(notes[code], say("zero_ratio", lang), lang)
             continue
         centre = np.log(value) if ratio else value
         if slope is not None:
@@ -365,11 +342,11 @@ def _rows(
         else:
             sample = np.log(drawn[code]) if ratio else drawn[code]
             if not np.isfinite(sample).all():
-                notes[code] = _join(notes[code], "not defined for some simulated estimates: no interval")
+                notes[code] = join(notes[code], say("not_simulated", lang), lang)
                 continue
             bias, spread, method = float(sample.mean() - centre), float(sample.std(ddof=1)), "simulation_bias_corrected"
             if abs(bias) > spread / 4:
-                notes[code] = _join(notes[code], _bias_note(code, bias))
+                notes[code] = join(notes[code], bias_note(code, bias, lang), lang)
             centre = centre - bias
         limits = np.array([centre - z * spread, centre + z * spread])
         limits = _cut(code, np.exp(limits) if ratio else limits, design)
@@ -383,12 +360,6 @@ def _rows(
     return rows
 
 
-def _bias_note(code: str, bias: float) -> str:
-    amount = f"multiplies the value by about {np.exp(bias):.3g}" if code == "r" else f"adds about {bias:.3g}"
-    picked = " (groups chosen from the data: approximate)" if code in _PICKS_GROUPS else ""
-    return f"error of the estimates {amount}; the interval allows for it{picked}"
-
-
 def _cut(code: str, limits: np.ndarray, design: Design) -> np.ndarray:
     """Limits cut at the bounds of a measure."""
     if code in _INDEXES:
@@ -398,10 +369,6 @@ def _cut(code: str, limits: np.ndarray, design: Design) -> np.ndarray:
     if code in _SIGNED and not (code == "d" and design.starts is None):
         return limits
     return np.maximum(limits, 0)
-
-
-def _join(first: str, second: str) -> str:
-    return "; ".join(part for part in (first, second) if part)
 
 
 def _table(

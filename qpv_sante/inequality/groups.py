@@ -33,6 +33,15 @@ NOTES = {
         "en": "{number} QPV without a value (or a poverty rate, if it forms the groups), not counted",
     },
 }
+# Of a result: what `qpv_sante.inequality.measures.UNITS` names, in words
+_UNITS = {
+    "indicator": {"fr": "{unit}", "en": "{unit}"},
+    "indicator squared": {"fr": "({unit})²", "en": "({unit})²"},
+    "ratio": {"fr": "rapport", "en": "ratio"},
+    "index": {"fr": "indice", "en": "index"},
+    "percent": {"fr": "%", "en": "%"},
+    "thousandths": {"fr": "millièmes", "en": "thousandths"},
+}
 
 
 @store.one_build()
@@ -81,7 +90,9 @@ def summarize_inequality(
     Returns
     -------
     DataFrame
-        As `qpv_sante.inequality.summarize`, indexed by measure. `attrs["groups"]`: one record a group
+        As `qpv_sante.inequality.summarize`, indexed by measure, with `unit` in words, then `indicator, year,
+        geo_level, geo_vintage, sex, age, territory, territory_code, groups, reference` (of `qpv_status`), `n_used` QPV
+        with a value of the `n_total` asked for, `source` and `licence`. `attrs["groups"]`: one record a group
         (`group, rank, estimate, population, n_used, n_total`); `attrs["notes"]`: how groups were formed, what was
         left out, and whether the ranking is circular; `indicator`, `geo_vintage`, `year`, `territory` (typed code)
         and `territory_name`: what was asked.
@@ -109,11 +120,15 @@ def summarize_inequality(
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('none', 'process'))}")
     if known.kind != "rate" or known.range != [0, 100]:
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
+    places = loading.gazetteer()
+    place = places.resolve(territory)
+    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     notes: list[str] = []
-    if isinstance(groups, str) and groups == "qpv_status":
-        table = _by_status(known, geo_vintage, year, territory, reference, lang)
+    by_status = isinstance(groups, str) and groups == "qpv_status"
+    if by_status:
+        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang)
     else:
-        table, notes = _by_group(known, groups, geo_vintage, year, territory, rank_year, lang)
+        table, notes = _by_group(known, quarters, groups, geo_vintage, year, place, rank_year, lang)
     if known.selects_qpv:
         by_poverty = isinstance(groups, str) and groups == "poverty_quintile"
         notes.append(NOTES["circular" if by_poverty else "chosen"][lang])
@@ -123,7 +138,6 @@ def summarize_inequality(
             f"{indicator} ({geo_vintage} zoning, {year}): {len(table)} group with a value; an inequality needs two."
         )
     if interval == "process":
-        quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
         comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
     share = table["estimate"] / 100
     se = 100 * np.sqrt(share * (1 - share) / table["population"]) if interval == "process" else None
@@ -137,28 +151,54 @@ def summarize_inequality(
         measures=measures,
         level=level,
         interval="process",
+        lang=lang,
     )
-    whole = loading.gazetteer().resolve(territory) or comparison.ALL_FRANCE
+    whole = place or comparison.ALL_FRANCE
+    asked = places.qpv_in(place, geo_vintage)["geo_code"]
+    if isinstance(groups, pd.Series):
+        asked = asked[asked.isin(groups.dropna().index)]
+    source = str(quarters["source"].dropna().iloc[0])
+    result = result.assign(
+        unit=result["unit"].map({code: words[lang].format(unit=known.unit[lang]) for code, words in _UNITS.items()}),
+        indicator=indicator,
+        year=year,
+        geo_level="qpv",
+        geo_vintage=geo_vintage,
+        sex="_T",
+        age="_T",
+        territory=whole.name,
+        territory_code=whole.key,
+        groups=groups if isinstance(groups, str) else "own",
+        reference=reference if by_status else "",
+        n_used=int((asked.isin(quarters.loc[quarters["value"].notna(), "geo_code"])).sum()),
+        n_total=len(asked),
+        source=source,
+        licence=catalogue().source(source).licence,
+    )
     result.attrs = {"groups": table.to_dict("records"), "notes": notes, "indicator": indicator}
     result.attrs |= {"geo_vintage": geo_vintage, "year": year, "territory": whole.key, "territory_name": whole.name}
     return result
 
 
 def _by_status(
-    known: Indicator, geo_vintage: int, year: int, territory: str | Territory | None, reference: str, lang: str
+    known: Indicator,
+    quarters: pd.DataFrame,
+    geo_vintage: int,
+    year: int,
+    place: Territory | None,
+    reference: str,
+    lang: style.Lang,
 ) -> pd.DataFrame:
     """QPV and their outside, as two groups."""
     from qpv_sante.references import parse_reference, reference_values
 
     places = loading.gazetteer()
-    place = places.resolve(territory)
     parsed = parse_reference(reference, places)
     if not parsed.is_rest:
         raise ComparabilityError(
             f"qpv_status needs two groups without people in common; {reference!r} contains the QPV. "
             "Use reference='rest_of_commune' or 'rest_of_urban_unit'."
         )
-    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     quarters = quarters[quarters["in_field"]]
     members = comparison.group_members(quarters, places, None, place, geo_vintage)
     inside = aggregation.pool(members, "group", kind=known.kind).iloc[0]
@@ -183,17 +223,16 @@ def _by_status(
 
 def _by_group(
     known: Indicator,
+    quarters: pd.DataFrame,
     groups: str | pd.Series,
     geo_vintage: int,
     year: int,
-    territory: str | Territory | None,
+    place: Territory | None,
     rank_year: int | None,
-    lang: str,
+    lang: style.Lang,
 ) -> tuple[pd.DataFrame, list[str]]:
     """QPV pooled by quintile of poverty, or by the territory that contains them."""
     places = loading.gazetteer()
-    place = places.resolve(territory)
-    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     own = None if isinstance(groups, str) else _checked_column(groups, quarters["geo_code"], geo_vintage)
     by = groups if isinstance(groups, str) and groups != "poverty_quintile" else None
     members = comparison.group_members(quarters, places, by, place, geo_vintage)

@@ -60,7 +60,7 @@ def binomial_limits(events: np.ndarray, size: np.ndarray, level: float, method: 
 
 def poisson_limits(index: pd.Index, events: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Limits of a Poisson mean and the method used in each row: Byar, exact below 10 events."""
-    from scipy.stats import chi2
+    from scipy.special import gammainccinv, gammaincinv  # scipy.stats has the same, ten times slower to import
 
     check_whole_below(index, events, "count")
     z, tail = quantile(level), (1 - level) / 2
@@ -69,16 +69,16 @@ def poisson_limits(index: pd.Index, events: np.ndarray, level: float) -> tuple[n
     byar_low = x * np.maximum(1 - 1 / (9 * x) - z / (3 * np.sqrt(x)), 0) ** 3
     byar_high = (x + 1) * (1 - 1 / (9 * (x + 1)) + z / (3 * np.sqrt(x + 1))) ** 3
     whole = np.rint(np.where(few, events, 0))
-    low = np.where(few, np.where(whole > 0, chi2.ppf(tail, 2 * np.maximum(whole, 1)) / 2, 0), byar_low)
-    high = np.where(few, chi2.isf(tail, 2 * whole + 2) / 2, byar_high)
+    low = np.where(few, np.where(whole > 0, gammaincinv(np.maximum(whole, 1), tail), 0), byar_low)
+    high = np.where(few, gammainccinv(whole + 1, tail), byar_high)
     return low, high, np.where(few, "exact", "byar")
 
 
 def quantile(level: float) -> float:
     """Normal quantile of a two-sided level: 1.96 for 0.95."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.isf((1 - level) / 2))
+    return -float(ndtri((1 - level) / 2))
 
 
 def divide(top: np.ndarray, bottom: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import pandas as pd
 
@@ -91,7 +92,13 @@ def find_quarter(quarter: str, geo_vintage: int | None = None) -> Quarter:
     text = quarter.strip().removeprefix("qpv:").strip()
     every = loading.gazetteer().qpv
     if re.match(r"(?i)Q[PN]\d", text):
-        zoning = zoning_of_qpv_code(text.upper())
+        try:
+            zoning = zoning_of_qpv_code(text.upper())
+        except UnknownNameError as error:
+            begun = every["geo_code"][every["geo_code"].str.startswith(text.upper())].head(_SHOWN)
+            hint = did_you_mean(text.upper(), every["geo_code"], limit=0)
+            hint = f"Codes that begin so: {', '.join(begun)}." if len(begun) else hint
+            raise UnknownNameError(f"{error} {hint}".rstrip()) from None
         found = every[every["geo_code"] == text.upper()]
         if found.empty:
             raise UnknownNameError(_unknown_code(every[every["geo_vintage"] == zoning], text.upper()))
@@ -180,15 +187,27 @@ def _unknown_code(qpv: pd.DataFrame, code: str) -> str:
 
 def _unknown(qpv: pd.DataFrame, text: str) -> str:
     name, commune = _split(text)
-    scope = qpv[_in_commune(qpv, commune)] if name and commune else qpv
-    if name and commune and len(scope):
-        listed = ", ".join(_said(row) for row in scope.head(_SHOWN).itertuples())
-        return f"No QPV called {name!r} in {commune}. Its QPV: {listed}."
-    hint = did_you_mean(name if name and commune else text, qpv["name"].unique(), limit=0)
-    return (
-        f"No QPV called {text!r}. {hint} Give a code (QP031004, QN03112M) or a name with its commune "
-        "('Devèze, Béziers')."
-    )
+    how = "Give a code (QP031004, QN03112M) or a name with its commune ('Devèze, Béziers')."
+    if name and commune:
+        scope = qpv[_in_commune(qpv, commune)]
+        if len(scope):
+            listed = ", ".join(_said(row) for row in scope.head(_SHOWN).itertuples())
+            return f"No QPV called {name!r} in {commune}. Its QPV: {listed}."
+        hosts = qpv["commune_names"].str.split(";").explode().unique()
+        hint = did_you_mean(commune, hosts, limit=0)
+        return " ".join(filter(None, [f"No QPV called {text!r}: no QPV lies in {commune!r}.", hint, how]))
+    near = _near(qpv, text)
+    listed = ", ".join(_said(row) for row in near.head(_SHOWN).itertuples())
+    hint = f"Nearest: {listed}." if listed else did_you_mean(text, qpv["name"].unique(), limit=0)
+    return " ".join(filter(None, [f"No QPV called {text!r}.", hint, how]))
+
+
+def _near(qpv: pd.DataFrame, text: str) -> pd.DataFrame:
+    """QPV whose name has, for each word of the text, one that is spelt nearly alike."""
+    words = [set(name.split()) for name in qpv["name"].map(fold)]
+    spelt = sorted(set().union(*words))
+    alike = [set(get_close_matches(word, spelt, n=5, cutoff=0.8)) for word in fold(text).split()]
+    return qpv[[bool(alike) and all(one & own for one in alike) for own in words]]
 
 
 def latest_years(geo_vintage: int) -> dict[str, int]:

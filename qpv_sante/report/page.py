@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PAGE_SUFFIXES = (".html", ".pdf")
+_TEXT_WIDTH = 100  # characters of a line in a terminal
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Section:
     share : float
         Part of the width that it takes on a printed page: sections that follow one another stand side by side where
         they fit.
+    stacked : bool
+        Whether it is printed under the section before it, in the same column.
+    least_rows : int, optional
+        Rows of the table that a PDF of a set number of pages keeps where nothing else makes it hold; it says how many
+        are left out, and the HTML page has them all. None: the table is never cut.
     """
 
     title: str
@@ -61,11 +67,13 @@ class Section:
     table: Table | None = None
     notes: list[str] = field(default_factory=list)
     share: float = 1.0
+    stacked: bool = False
+    least_rows: int | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """A report: shows in notebooks, saves as one HTML file or one PDF that need nothing else.
+    """A report: shows in notebooks and in a terminal, saves as one HTML file or one PDF that need nothing else.
 
     Attributes
     ----------
@@ -75,7 +83,19 @@ class Report:
         Citations.
     lang : str
     pages : int, optional
-        Number of A4 pages that the PDF must hold in: its text is made smaller until it does, down to a legible size.
+        Number of A4 pages that the PDF must hold in: its text is made smaller until it does, down to a legible size;
+        then tables lose the rows that `Section.least_rows` allows, and say so.
+
+    Examples
+    --------
+    >>> print(Report("Quartier", "Zonage 2015.", [Section("En bref", ["Un constat."])], ["Insee"]))
+    Quartier
+    Zonage 2015.
+    <BLANKLINE>
+    1. En bref
+       - Un constat.
+    <BLANKLINE>
+    1 source. .save("nom.html") ou .save("nom.pdf") pour la page entière.
     """
 
     title: str
@@ -109,6 +129,28 @@ class Report:
             lang=self.lang,
         )
 
+    def __str__(self) -> str:
+        """Title, lead and, of each section, its sentences and what else it holds: for a terminal."""
+        import textwrap
+
+        from qpv_sante.report.words import WORDS
+
+        words = WORDS["text"]["en" if self.lang == "en" else "fr"]
+        plain = textwrap.TextWrapper(_TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+        lines = [self.title, *plain.wrap(self.lead), ""]
+        plain.initial_indent, plain.subsequent_indent = "   - ", "     "
+        for number, section in enumerate(self.sections, 1):
+            rows = 0 if section.table is None else len(section.table.rows)
+            held = [words["figures"]] if section.figures else []
+            held += [words["rows" if rows > 1 else "row"].format(number=rows)] if rows else []
+            lines.append(f"{number}. {section.title}" + (f" ({', '.join(held)})" if held else ""))
+            for text in section.findings or (section.notes if not held else []):
+                lines += plain.wrap(text)
+        cited = words["sources" if len(self.sources) > 1 else "source"].format(number=len(self.sources))
+        return "\n".join([*lines, "", f"{cited} {words['whole']}"])
+
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         import html
 
@@ -137,7 +179,7 @@ class Report:
             The file cannot be written, or a PDF without the extra `pdf`.
         """
         path = Path(path)
-        check_suffix(path, PAGE_SUFFIXES)
+        check_page(path)
         if path.suffix.lower() == ".pdf":
             from qpv_sante.report.pdf import render
 
@@ -147,6 +189,23 @@ class Report:
         with written_whole(path) as aside:
             aside.write_bytes(content)
         return path
+
+
+def check_page(path: Path) -> None:
+    """Refuse a file that no page can be saved as: told before the work, not after.
+
+    Raises
+    ------
+    UnknownNameError
+        Another suffix than those of `PAGE_SUFFIXES`.
+    StoreError
+        A PDF without the extra `pdf`.
+    """
+    check_suffix(path, PAGE_SUFFIXES)
+    if path.suffix.lower() == ".pdf":
+        from qpv_sante.report.pdf import typesetter
+
+        typesetter()
 
 
 def figure_of(axes: Axes, alt: str, *, caption: str = "", dpi: int = 130) -> dict[str, str]:

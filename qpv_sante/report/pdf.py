@@ -6,26 +6,51 @@ import base64
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qpv_sante import style
 from qpv_sante.errors import StoreError
 from qpv_sante.listing import LAYOUT
+from qpv_sante.report.columns import column_widths, fonts
 from qpv_sante.report.words import WORDS
 
 if TYPE_CHECKING:
-    from qpv_sante.report.page import Report, Table
+    from qpv_sante.report.page import Report, Section
 
-# points; below the last one a printed page is not read any more
-SIZES = (8.6, 8.0, 7.4, 6.9, 6.4, 6.0)
+# Points of an A4 page between its margins, and the text of tables in that of the page, as the template has them
+_WIDTH = {"full": 510.0, "compact": 527.0}
+_TABLE = 0.9
 
-# characters of a line of a table
-# then smaller figures, where the smallest text does not do
-_FITS = (*((size, 72) for size in SIZES), (SIZES[-1], 62), (SIZES[-1], 52))
-_ROOM = {"full": 106.0, "compact": 140.0}
-# and of a column of numbers, the first that leaves room to words: longer cells go on two lines
-_NUMBER = (32.0, 24.0, 18.0)
+
+class Fit(NamedTuple):
+    """A way to set a page.
+
+    Attributes
+    ----------
+    size : float
+        Points of the text; tables and notes are a little smaller.
+    whole : bool
+        Whether a table that does not fit on what is left of a page goes whole to the next one.
+    cut : float
+        Part left out of the rows that tables may lose.
+    """
+
+    size: float
+    whole: bool = True
+    cut: float = 0.0
+
+
+# Below the last one a printed page is not read any more
+SIZES = (8.6, 8.2, 7.8, 7.4, 7.0, 6.7)
+# A table that goes on overleaf, under its headings again, comes before one that loses rows
+FITS = (
+    *(Fit(size) for size in SIZES),
+    *(Fit(size, whole=False) for size in SIZES[-2:]),
+    *(Fit(SIZES[-1], whole, cut) for cut in (0.5, 1.0) for whole in (True, False)),
+)
 
 
 def render(report: Report) -> bytes:
@@ -36,21 +61,18 @@ def render(report: Report) -> bytes:
     StoreError
         The extra `pdf` is not installed, or the page cannot be set.
     """
-    typst = _typst()
+    typst = typesetter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = _data(report, folder)
-        (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
         with resources.as_file(resources.files("qpv_sante") / "templates" / "report.typ") as template:
             shutil.copyfile(template, folder / "report.typ")
+        figures = [_figures(section, number, folder) for number, section in enumerate(report.sections)]
         try:
-            for size, figure in _FITS:
+            for fit in FITS:
+                data = _data(report, figures, fit)
+                (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
                 compiler = typst.Compiler(
-                    folder / "report.typ",
-                    root=folder,
-                    font_paths=[_fonts()],
-                    ignore_system_fonts=True,
-                    sys_inputs={"size": str(size), "figure": str(figure)},
+                    folder / "report.typ", root=folder, font_paths=[fonts()], ignore_system_fonts=True
                 )
                 if report.pages is None or int(compiler.query("<pages>", field="value", one=True)) <= report.pages:
                     break
@@ -60,13 +82,21 @@ def render(report: Report) -> bytes:
     return bytes(content)
 
 
-def _shortened(sources: list[str]) -> list[str]:
+def _shortened(sources: list[str], lang: style.Lang) -> list[str]:
     """Citations on paper: who laid out the figures is said once."""
-    short = [line.removesuffix(LAYOUT) for line in sources]
-    return [*short, LAYOUT.strip()] if short != list(sources) else short
+    layout = style.typography(LAYOUT, lang)
+    short = [line.removesuffix(layout) for line in sources]
+    return [*short, layout.strip()] if short != list(sources) else short
 
 
-def _typst() -> Any:
+def typesetter() -> Any:
+    """The module of Typst.
+
+    Raises
+    ------
+    StoreError
+        The extra `pdf` is not installed.
+    """
     try:
         import typst
     except ImportError as error:
@@ -77,13 +107,6 @@ def _typst() -> Any:
     return typst
 
 
-def _fonts() -> Path:
-    """The fonts that matplotlib carries: those of the figures, with every French character."""
-    import matplotlib as mpl
-
-    return Path(mpl.get_data_path()) / "fonts" / "ttf"
-
-
 def _inches(image: Path) -> float:
     """Width at which the texts of a figure have the size that they were drawn with."""
     from PIL import Image
@@ -92,70 +115,76 @@ def _inches(image: Path) -> float:
         return float(opened.width / opened.info.get("dpi", (130, 130))[0])
 
 
-def _widths(table: Table, room: float) -> list[float]:
-    """Relative widths of the columns: numbers on one line, and the rest of the room to words.
-
-    `room` is the number of characters of a line.
-    """
-    words, wished = [], []
-    longest = 48 if room > _ROOM["full"] else 80  # of a sentence in a cell
-    for position, name in enumerate(table.header):
-        cells = [row[position] for row in table.rows]
-        # a column is as wide as its longest word, heading (in bold) included: nothing is cut in the middle
-        word = max(
-            [
-                1.15 * max(map(len, name.replace("-", "- ").split(" "))),
-                *(len(part) for cell in cells for part in cell.split(" ")),
-            ]
-        )
-        words.append(word + 2.0)
-        wished.append(max(words[-1], min(max(map(len, cells), default=0), longest) + 2.0))
-    texts = {0, *table.text_columns}
-    plain = [wish for position, wish in enumerate(wished) if position not in texts]
-    most = next((one for one in _NUMBER if sum(min(wish, one) for wish in plain) < 0.8 * room), _NUMBER[-1])
-    numbers = sum(min(wish, most) for wish in plain)
-    share = max(room - numbers, 0.28 * room) / sum(wished[position] for position in texts)
-    return [
-        max(words[position], wish * min(share, 1.0)) if position in texts else max(words[position], min(wish, most))
-        for position, wish in enumerate(wished)
-    ]
+def _figures(section: Section, number: int, folder: Path) -> list[dict[str, Any]]:
+    """The images of a section, written as files beside the page."""
+    figures = []
+    for place, figure in enumerate(section.figures):
+        image = folder / f"figure-{number}-{place}.png"
+        image.write_bytes(base64.b64decode(figure["png"]))
+        shown = {"path": image.name, "alt": figure["alt"], "caption": figure.get("caption", "")}
+        figures.append(shown | {"inches": _inches(image)})
+    return figures
 
 
-def _data(report: Report, folder: Path) -> dict[str, Any]:
+def _data(report: Report, figures: list[list[dict[str, Any]]], fit: Fit) -> dict[str, Any]:
     """What the template reads: texts as they are, images as files beside it."""
-    sections: list[dict[str, Any]] = []
-    for section in report.sections:
-        figures: list[dict[str, Any]] = []
-        for figure in section.figures:
-            image = f"figure-{len(sections)}-{len(figures)}.png"
-            (folder / image).write_bytes(base64.b64decode(figure["png"]))
-            shown = {"path": image, "alt": figure["alt"], "caption": figure.get("caption", "")}
-            figures.append(shown | {"inches": _inches(folder / image)})
-        table = None
-        if section.table is not None:
-            table = {
-                "caption": section.table.caption,
-                "header": list(section.table.header),
-                "rows": [list(row) for row in section.table.rows],
-                "text_columns": sorted({0, *section.table.text_columns}),
-                "widths": _widths(section.table, _ROOM["compact" if report.pages else "full"]),
-            }
+    lang = style.check_lang(report.lang)
+    sections = []
+    for section, images in zip(report.sections, figures, strict=True):
+        table, notes = _table(section, fit, compact=report.pages is not None), list(section.notes)
+        if table is not None and section.table is not None and len(table["rows"]) < len(section.table.rows):
+            said = WORDS["cut_on_paper"][lang].format(shown=len(table["rows"]), total=len(section.table.rows))
+            notes.insert(0, style.typography(said, lang))
         sections.append(
             {
                 "title": section.title,
                 "findings": section.findings,
-                "figures": figures,
+                "figures": images,
                 "table": table,
-                "notes": section.notes,
+                "notes": notes,
                 "share": section.share,
+                "stacked": section.stacked,
             }
         )
     return {
         "title": report.title,
         "lead": report.lead,
-        "lang": report.lang,
+        "lang": lang,
         "sections": sections,
-        "sources": _shortened(report.sources),
-        "sources_title": WORDS["sources"]["en" if report.lang == "en" else "fr"],
+        "sources": _shortened(report.sources, lang),
+        "sources_title": WORDS["sources"][lang],
         "compact": report.pages is not None,
+        "size": fit.size,
+        "whole": fit.whole,
     }
+
+
+def _table(section: Section, fit: Fit, *, compact: bool) -> dict[str, Any] | None:
+    """The table of a section with its widths, and without the rows that are cut."""
+    if section.table is None:
+        return None
+    shown = section.table
+    rows = list(shown.rows)
+    if section.least_rows is not None:
+        rows = _first_of_each(rows, len(rows) - round(fit.cut * max(len(rows) - section.least_rows, 0)))
+    return {
+        # a caption that says what the heading says is not printed twice
+        "caption": "" if shown.caption == section.title else shown.caption,
+        "header": list(shown.header),
+        "rows": [list(row) for row in rows],
+        "text_columns": sorted({0, *shown.text_columns}),
+        "widths": column_widths(shown, _WIDTH["compact" if compact else "full"] / (_TABLE * fit.size)),
+    }
+
+
+def _first_of_each(rows: list[Sequence[str]], number: int) -> list[Sequence[str]]:
+    """Some rows of a table, in its order: rows whose name stands higher up already are left out first.
+
+    Examples
+    --------
+    >>> _first_of_each([("Médecins", "Lens"), ("Médecins", "Liévin"), ("Pharmacies", "Lens")], 2)
+    [('Médecins', 'Lens'), ('Pharmacies', 'Lens')]
+    """
+    first = {row[0]: place for place, row in reversed(list(enumerate(rows)))}
+    kept = sorted(range(len(rows)), key=lambda place: (first[rows[place][0]] != place, place))[:number]
+    return [rows[place] for place in sorted(kept)]

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from qpv_sante import listing, loading, store, style
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import SchemaError, UnavailableLevelError
-from qpv_sante.geography import projected_crs
+from qpv_sante.errors import UnavailableLevelError
 from qpv_sante.health import published_records
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.profiles.nearest import SOCIAL, similar_in
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
-from qpv_sante.profiles.values import REFERENCES, official_communes, positions_in
+from qpv_sante.profiles.values import REFERENCES, positions_in
 from qpv_sante.report import sections as parts
 from qpv_sante.report.page import Report, Section, Table, figure_of
+from qpv_sante.report.quarter_map import MAP_SHARE, MAPPED, map_section
 from qpv_sante.report.sheet_words import HEADER_MISSING, HEADER_PLACE, HEADER_SIMILAR, HEADER_VALUES, WORDS
 from qpv_sante.report.supply import care_section
-from qpv_sante.territories import Territory
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _PAGES = 2
 _SIMILAR = 4
-_MAP_INCHES, _ROW_INCHES = 2.75, 0.27
-_MAPPED = "poverty_rate"
+# What paper keeps of the tables that grow with communes or with what is withheld, where two pages are too few: the
+# quarter and its first commune, two quarters like it, as many missing figures as most quarters have
+_LEAST_CARE, _LEAST_SIMILAR, _LEAST_MISSING = 7, 2, 6
+# On paper the summary and the profile stand beside the map
+_BESIDE = 1 - MAP_SHARE
+_PROFILE_INCHES, _ROW_INCHES = 1.8, 0.25
 
 
 @store.one_build()
@@ -76,15 +77,15 @@ def profile(
     frames = tables(found.geo_vintage, chosen)
     frame = positions_in(found, chosen, frames, 0.9, language)
     made: list[parts.Made | None] = [
-        (_map_section(found, chosen[_MAPPED], language), []),
-        (_summary_section(frame, language), []),
+        (map_section(found, chosen[MAPPED], language), []),
+        (_summary_section(found, frame, language), []),
         (_figure_section(frame, language), []),
-        _values_section(frame, language),
+        _values_section(found, frame, language),
+        (_missing_section(frame, language), []),
         (_place_section(frame, language), []),
         parts.health_section(found.place, language),
-        care_section(found.place, found.geo_vintage, language),
+        _shortenable(care_section(found.place, found.geo_vintage, language), _LEAST_CARE),
         (_similar_section(found, chosen, frames, language), []),
-        (_missing_section(frame, language), []),
     ]
     sections = [one[0] for one in made if one is not None and one[0] is not None]
     sources = [line for one in made if one is not None for line in one[1]]
@@ -96,6 +97,11 @@ def profile(
         lang=language,
         pages=_PAGES,
     )
+
+
+def _shortenable(made: parts.Made | None, least_rows: int) -> parts.Made | None:
+    """A section that paper may cut to some rows."""
+    return made and (replace(made[0], least_rows=least_rows), made[1])
 
 
 def _lead(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> str:
@@ -113,71 +119,15 @@ def _lead(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> str:
     return style.typography(text, lang)
 
 
-def _map_section(quarter: Quarter, year: int, lang: style.Lang) -> Section:
-    """The QPV of its commune, the quarter ringed in black; a sentence where no outline is published."""
-    from qpv_sante import maps
-
-    title = WORDS["map"][lang]
-    code, name = (quarter.communes or ("",))[0], official_communes(quarter, loading.gazetteer())[0]
-    commune = Territory("commune", code, name) if code else quarter.place
-    label = listing.label_of(_MAPPED, lang)
-    if not quarter.has_outline:
-        return Section(title, notes=[style.typography(WORDS["no_outline"][lang], lang)], share=0.5)
-    with style.figure_style():
-        axes = style.new_axes()
-        style.size_axes(axes, _MAP_INCHES, _MAP_INCHES)
-        try:
-            maps.plot_map(_MAPPED, geo_vintage=quarter.geo_vintage, year=year, territory=commune, ax=axes, lang=lang)
-        except (SchemaError, UnavailableLevelError):
-            _close(axes)
-            return Section(title, notes=[style.typography(WORDS["no_outline"][lang], lang)], share=0.5)
-        notes = " ".join(str(text.get_text()).replace("\n", " ") for text in axes.texts if text.get_gid() == "notes")
-        for text in [text for text in axes.texts if text.get_gid() in ("title", "subtitle", "notes")]:
-            text.remove()  # the page says them, in a text that can be searched and enlarged
-        _ring(axes, quarter)
-        style.fit_figure(axes, margin=0.05)
-    said = WORDS["map_caption"][lang].format(label=label, year=year, name=quarter.name, commune=commune.name)
-    alt = style.typography(said, lang)
-    return Section(title, figures=[figure_of(axes, alt, caption=f"{alt} {notes}", dpi=150)], share=0.5)
-
-
-def _ring(axes: Axes, quarter: Quarter) -> None:
-    """A black line on white around the quarter, and a ring where it is too small to be seen."""
-    from matplotlib.patheffects import withStroke
-
-    zone = loading.load_zones("qpv", vintage=quarter.geo_vintage, territory=quarter.place)
-    shape = zone.to_crs(projected_crs(quarter.department))
-    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
-    halo = [withStroke(linewidth=4.2, foreground="white")]
-    point = shape.geometry.iloc[0].representative_point()
-    side = float(shape.area.iloc[0]) ** 0.5
-    if side * style.width_points(axes) / (east - west) < 12:
-        axes.scatter(
-            [point.x], [point.y], s=160, facecolors="none", edgecolors="black", linewidths=1.6, zorder=7,
-            path_effects=halo, gid="quarter_ring",
-        )  # fmt: skip
-    else:
-        shape.boundary.plot(
-            ax=axes, color="black", linewidth=2.0, zorder=7, aspect=None, path_effects=halo, gid="quarter"
-        )
-    axes.set_xlim(west, east)
-    axes.set_ylim(south, north)
-    axes.set_xlabel("")
-    axes.set_ylabel("")
-
-
-def _close(axes: Axes) -> None:
-    import matplotlib.pyplot as plt
-
-    plt.close(style.root_figure(axes))
-
-
-def _summary_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
+def _summary_section(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> Section:
     """Sentences made of the numbers by rules: they compare, and never explain."""
     words = WORDS
     said = []
     rates = frame[frame["kind"] != "count"]
     people = frame[(frame["indicator"] == "population") & frame["value"].notna()]
+    # the title and the tables name them
+    communes = len(quarter.communes)
+    where = words["communes" if communes > 1 else "commune"][lang].format(number=communes)
     for row in people.to_dict("records"):
         number = _number(row, row["value"], lang)
         said.append(words["people"][lang].format(number=number, year=row["year_label"]))
@@ -187,7 +137,7 @@ def _summary_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
             year=row["year_label"],
             value=_number(row, row["value"], lang),
             reference=_number(row, row["commune_value"], lang),
-            commune=row["commune_name"],
+            where=where,
         )
         doubt = (
             f", {FLAG_LABELS[row['flag']][lang]}" if row["flag"] in ("unreliable", "provisional", "estimated") else ""
@@ -197,10 +147,16 @@ def _summary_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
         quartile = rates["higher_is"].map(wanted)
         inside = rates[rates["qpv_country_quartile"].eq(quartile).fillna(False)]
         if len(inside):
-            said.append(words[side][lang].format(listed=", ".join(inside["short_label"])))
+            said.append(words[side][lang].format(listed=", ".join(map(_inside, inside["short_label"]))))
     if rates["value"].isna().all():
         said.append(words["nothing"][lang])
-    return Section(words["summary"][lang], findings=[style.typography(text, lang) for text in said], share=0.5)
+    findings = [style.typography(text, lang) for text in said]
+    return Section(words["summary"][lang], findings=findings, share=_BESIDE)
+
+
+def _inside(label: str) -> str:
+    """A label inside a sentence: without its capital, but for acronyms."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _number(row: dict[Any, Any], value: float, lang: style.Lang) -> str:
@@ -214,36 +170,45 @@ def _figure_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
     rates = frame[frame["kind"] != "count"]
     with style.figure_style():
         axes = style.new_axes()
-        style.size_axes(axes, 3.9, _ROW_INCHES * (len(rates) + 0.4))
+        style.size_axes(axes, _PROFILE_INCHES, _ROW_INCHES * (len(rates) + 0.4))
         plot_profile(rates, ax=axes, lang=lang)
         for text in [text for text in axes.texts if text.get_gid() in ("title", "subtitle", "notes")]:
             text.remove()
         style.fit_figure(axes, margin=0.05)
     alt = style.typography(WORDS["figure_alt"][lang].format(name=frame["name"].iloc[0], number=len(rates)), lang)
     caption = style.typography(WORDS["figure_caption"][lang], lang)
-    return Section(WORDS["figure"][lang], figures=[figure_of(axes, alt, caption=caption, dpi=150)])
+    figure = figure_of(axes, alt, caption=caption, dpi=150)
+    return Section(WORDS["figure"][lang], figures=[figure], share=_BESIDE, stacked=True)
 
 
-def _values_section(frame: pd.DataFrame, lang: style.Lang) -> parts.Made:
+def _values_section(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> parts.Made:
     """The quarter against what holds it, with bounds, parts used and flags."""
     rows = []
     for row in frame.to_dict("records"):
         known = catalogue().indicator(str(row["indicator"]))
-        own = [_number(row, row["value"], lang), parts.span(row["lower"], row["upper"], known.decimals, lang)]
+        bounds = parts.span(row["lower"], row["upper"], known.decimals, lang)
+        own = style.typography(parts.with_span(_number(row, row["value"], lang), bounds), lang)
         around = [_around(row, reference, known.decimals, lang) for reference in REFERENCES]
         flag = FLAG_LABELS[str(row["flag"])][lang]
         label = style.typography(f"{row['short_label']} ({row['unit']})", lang)
-        rows.append([label, str(row["year_label"]), *own, *around, flag])
+        rows.append([label, str(row["year_label"]), own, *around, flag])
     first = frame.iloc[0]
-    names = [str(first[f"{reference}_name"]) or listing.level_label(reference, lang) for reference in REFERENCES]
-    header = [cell.format(**dict(zip(REFERENCES, names, strict=True))).strip(" :") for cell in HEADER_VALUES[lang]]
+    held = {reference: _held(str(first[f"{reference}_name"]), reference, quarter, lang) for reference in REFERENCES}
+    header = [cell.format(**held) for cell in HEADER_VALUES[lang]]
     caption = WORDS["values_caption"][lang].format(name=first["name"], vintage=first["geo_vintage"])
     table = Table(style.typography(caption, lang), [style.typography(cell, lang) for cell in header], rows,
-                  text_columns=(0, 8))  # fmt: skip
+                  text_columns=(0, 7))  # fmt: skip
     references = frame[[f"{reference}_source" for reference in REFERENCES]].to_numpy().ravel()
     cited = pd.DataFrame({"source": [*frame["source"], *filter(None, references)]})
     notes = [style.typography(text, lang) for text in WORDS["values_notes"][lang]]
     return Section(WORDS["values"][lang], table=table, notes=notes), listing.cite(cited).split("\n")
+
+
+def _held(name: str, reference: str, quarter: Quarter, lang: style.Lang) -> str:
+    """A territory that holds the quarter, as a heading; several communes are counted, the title names them."""
+    number = len(quarter.communes)
+    said = WORDS["held"]["communes" if reference == "commune" and number > 1 else reference][lang]
+    return str(said.format(name=name, number=number)) if name else listing.level_label(reference, lang)
 
 
 def _around(row: dict[Any, Any], reference: str, decimals: int, lang: style.Lang) -> str:
@@ -276,9 +241,7 @@ def _place_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
             used, total = row[f"qpv_{area}_n_used"], row[f"qpv_{area}_n_total"]
             cells.append("–" if pd.isna(total) else f"{used}/{total}")
         rows.append([style.typography(cell, lang) for cell in cells])
-    region = str(frame["region_name"].iloc[0]) or listing.level_label("region", lang)
-    header = [style.typography(cell.format(region=region), lang) for cell in HEADER_PLACE[lang]]
-    table = Table(style.typography(WORDS["place_caption"][lang], lang), header, rows)
+    table = Table(style.typography(WORDS["place_caption"][lang], lang), HEADER_PLACE[lang], rows)
     return Section(WORDS["place"][lang], table=table, notes=[style.typography(WORDS["place_note"][lang], lang)])
 
 
@@ -310,7 +273,7 @@ def _similar_section(
     note = WORDS["similar_note"][lang].format(labels=labels, candidates=near.attrs["n_candidates"],
                                               left=near.attrs["n_left_out"])  # fmt: skip
     table = Table(style.typography(WORDS["similar_caption"][lang], lang), HEADER_SIMILAR[lang], rows, (0, 1, 4, 5))
-    return Section(title, table=table, notes=[style.typography(note, lang)])
+    return Section(title, table=table, notes=[style.typography(note, lang)], least_rows=_LEAST_SIMILAR)
 
 
 def _missing_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
@@ -326,7 +289,8 @@ def _missing_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
         rows.append([row["label"], str(row["year_label"]), FLAG_LABELS[str(row["flag"])][lang], reason,
                      ", ".join(map(str, earlier)) or "–"])  # fmt: skip
     table = Table(style.typography(WORDS["missing_caption"][lang], lang), HEADER_MISSING[lang], rows, (0, 2, 3))
-    return Section(title, table=table, notes=[style.typography(WORDS["missing_note"][lang], lang)])
+    note = style.typography(WORDS["missing_note"][lang], lang)
+    return Section(title, table=table, notes=[note], least_rows=_LEAST_MISSING)
 
 
 def _published_years(indicator: str, geo_code: str, geo_vintage: int, but: int) -> list[int]:

@@ -60,14 +60,10 @@ def rank_section(indicator: str, year: int, geo_vintage: int, scope: Territory |
     title = style.typography(
         WORDS["rank"][lang].format(label=known.short[lang], year=_year(indicator, year, lang)), lang
     )
-    quiet = ranking.log.level
-    ranking.log.setLevel(logging.ERROR)  # its warnings are printed in the section
     try:
         ranked = ranking.rank(indicator, geo_vintage=geo_vintage, year=year, territory=scope, level=_LEVEL, lang=lang)
     except UnavailableLevelError:
         return None
-    finally:
-        ranking.log.setLevel(quiet)
     symbol = style.unit_symbol(known.unit[lang])
     with_rank = ranked[ranked["rank"].notna()]
     rows = [

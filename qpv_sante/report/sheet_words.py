@@ -15,10 +15,11 @@ WORDS: dict[str, dict[str, Any]] = {
         "value. Each figure carries its year and its status; a withheld figure stays unknown, neither estimated nor "
         "replaced.",
     },
-    "map": {"fr": "Le quartier dans sa commune", "en": "The quarter in its commune"},
+    "map": {"fr": "Dans sa commune", "en": "In its commune"},
+    "map_communes": {"fr": "Dans ses communes", "en": "In its communes"},
     "map_caption": {
-        "fr": "{label}, {year}, QPV de {commune} ; {name} est cerné de noir.",
-        "en": "{label}, {year}, QPV of {commune}; {name} is outlined in black.",
+        "fr": "{label}, {year}. {communes} : tous les QPV ; {name} est cerné de noir.",
+        "en": "{label}, {year}. {communes}: every QPV; {name} is outlined in black.",
     },
     "no_outline": {
         "fr": "Aucun contour n'est publié pour ce quartier : il n'est pas dessiné.",
@@ -27,8 +28,17 @@ WORDS: dict[str, dict[str, Any]] = {
     "summary": {"fr": "En bref", "en": "In short"},
     "people": {"fr": "{number} habitants ({year}).", "en": "{number} inhabitants ({year})."},
     "against": {
-        "fr": "{label} ({year}) : {value}, contre {reference} dans la commune qui le contient ({commune})",
-        "en": "{label} ({year}): {value}, against {reference} in the commune that contains it ({commune})",
+        "fr": "{label} ({year}) : {value}, contre {reference} {where}",
+        "en": "{label} ({year}): {value}, against {reference} {where}",
+    },
+    "commune": {"fr": "dans la commune", "en": "in the commune"},
+    "communes": {"fr": "dans ses {number} communes réunies", "en": "in its {number} communes together"},
+    "held": {
+        "commune": {"fr": "Commune : {name}", "en": "Commune: {name}"},
+        "communes": {"fr": "Ses {number} communes", "en": "Its {number} communes"},
+        "urban_unit": {"fr": "{name}", "en": "{name}"},
+        "region": {"fr": "Région", "en": "Region"},
+        "country": {"fr": "{name}", "en": "{name}"},
     },
     "worst": {
         "fr": "Dans le quart le plus défavorable des QPV de France : {listed}.",
@@ -132,26 +142,26 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "reasons": {
         "suppressed": {
-            "fr": "retiré par le producteur : trop peu de personnes ou de ménages",
-            "en": "withheld by the producer: too few persons or households",
+            "fr": "retiré par le producteur, trop peu de personnes",
+            "en": "withheld by the producer, too few persons",
         },
         "unavailable": {
-            "fr": "le producteur ne publie pas ce chiffre pour ce quartier",
-            "en": "the producer does not publish this figure for this quarter",
+            "fr": "non publié pour ce quartier par le producteur",
+            "en": "not published for this quarter by the producer",
         },
         "not_applicable": {"fr": "sans objet pour ce quartier", "en": "does not apply to this quarter"},
     },
 }
 HEADER_VALUES = {
-    "fr": ("Indicateur", "Année", "Quartier", "Bornes", "Commune : {commune}", "{urban_unit}", "Région : {region}",
+    "fr": ("Indicateur", "Année", "Quartier", "{commune}", "{urban_unit}", "{region}",
            "France métropolitaine", "Statut"),
-    "en": ("Indicator", "Year", "Quarter", "Bounds", "Commune: {commune}", "{urban_unit}", "Region: {region}",
+    "en": ("Indicator", "Year", "Quarter", "{commune}", "{urban_unit}", "{region}",
            "Metropolitan France", "Status"),
 }  # fmt: skip
 HEADER_PLACE = {
-    "fr": ("Indicateur", "Quartier", "Quartile, {region}", "QPV de la région", "QPV", "Quartile, France",
+    "fr": ("Indicateur", "Quartier", "Quartile, région", "QPV de la région", "QPV", "Quartile, France",
            "QPV de France", "QPV"),
-    "en": ("Indicator", "Quarter", "Quartile, {region}", "QPV of the region", "QPV", "Quartile, France",
+    "en": ("Indicator", "Quarter", "Quartile, region", "QPV of the region", "QPV", "Quartile, France",
            "QPV of France", "QPV"),
 }  # fmt: skip
 HEADER_SIMILAR = {

@@ -81,11 +81,7 @@ def report(
     scope = None if place == comparison.ALL_FRANCE else place
     number = len(places.qpv_in(scope, geo_vintage))
     if not number:
-        other = 2015 if geo_vintage == 2024 else 2024
-        raise UnavailableLevelError(
-            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. "
-            f"QPV of the other zoning: {len(places.qpv_in(place, other))}."
-        )
+        raise UnavailableLevelError(comparison.without_quarters(place, places, geo_vintage))
     compare = remembering(comparison.compare)
     facts = facts_of(scope, geo_vintage, compare, lang)
     sections: list[Section] = []

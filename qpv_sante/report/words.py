@@ -9,6 +9,24 @@ WORDS: dict[str, dict[str, Any]] = {
         "fr": {"name": "Sommaire", "skip": "Aller au contenu"},
         "en": {"name": "Contents", "skip": "Go to content"},
     },
+    "text": {
+        "fr": {
+            "figures": "figure",
+            "row": "tableau d'une ligne",
+            "rows": "tableau de {number} lignes",
+            "source": "{number} source.",
+            "sources": "{number} sources.",
+            "whole": '.save("nom.html") ou .save("nom.pdf") pour la page entière.',
+        },
+        "en": {
+            "figures": "figure",
+            "row": "table of one row",
+            "rows": "table of {number} rows",
+            "source": "{number} source.",
+            "sources": "{number} sources.",
+            "whole": '.save("name.html") or .save("name.pdf") for the whole page.',
+        },
+    },
     "title": {"fr": "Quartiers prioritaires : {place}", "en": "Priority neighbourhoods: {place}"},
     "lead": {
         "fr": "{number} quartiers prioritaires de la politique de la ville (zonage {vintage}). Chaque chiffre est "
@@ -44,6 +62,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "cut": {
         "fr": "Les {shown} premières lignes sur {total}.",
         "en": "The first {shown} rows of {total}.",
+    },
+    "cut_on_paper": {
+        "fr": "Faute de place, {shown} lignes sur {total} : la page HTML de cette fiche les a toutes.",
+        "en": "For want of room, {shown} rows of {total}: the HTML page of this sheet has them all.",
     },
     "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
     "map": {"fr": "Carte", "en": "Map"},
