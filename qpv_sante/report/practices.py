@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import initiatives, listing, loading, slide, style
+from qpv_sante.care.nearby import UNKNOWN_PRECISION_M
 from qpv_sante.catalogue import catalogue
-from qpv_sante.initiatives import RELATIONS
+from qpv_sante.initiative_links import RELATIONS, attach_initiatives
 from qpv_sante.report.diagnosis_words import HEADER_PRACTICES, HEADER_SLIDE, WORDS
 from qpv_sante.report.facts import Compare
 from qpv_sante.report.page import Section, Table
@@ -30,21 +31,25 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     Returns
     -------
     DataFrame
-        `id, name, kind_label, place` (its places in these communes), `relation, distance_m` (the strongest, and the
-        least distance known), `quarters` (names of the QPV so related), `counted` (what the document counts, with
-        the interval of shares whose sample is given), `source, note`. Empty where no practice is named, or no
-        outline is published.
+        `id, name, kind_label, place` (its places in these communes, each with the precision to which it is known),
+        `relation, distance_m, uncertain` (the strongest, and the least distance known), `quarters` (names of the QPV
+        so related), `counted` (what the document counts, with the interval of shares whose sample is given), `source,
+        note`. Empty where no practice is named, or no outline is published.
     """
-    columns = ["id", "name", "kind_label", "place", "relation", "distance_m", "quarters", "counted", "source", "note"]
+    columns = ["id", "name", "kind_label", "place", "relation", "distance_m", "uncertain", "quarters", "counted"]
+    columns += ["source", "note"]
     zones = loading.load_zones("qpv", vintage=geo_vintage)
     inside = loading.gazetteer().qpv_in(place, geo_vintage)["geo_code"]
     zones = zones[zones["geo_code"].isin(inside) & zones.geometry.notna()]
     if zones.empty:
         return pd.DataFrame(columns=columns)
     listed = initiatives.load_initiatives(lang=lang)
-    related = initiatives.attach_initiatives(zones, initiatives=listed, lang=lang)
+    related = attach_initiatives(zones, initiatives=listed, lang=lang)
     hosts = loading.gazetteer().qpv_in(place, geo_vintage)["communes"].str.split(";").explode()
-    places = listed[listed["commune_code"].isin(hosts)].groupby("id")["place"].agg(lambda names: ", ".join(names))
+    known = listed["precision"].map(lambda precision: WORDS["precision"][precision][lang])
+    listed = listed.assign(where=listed["place"] + " (" + known + ")")
+    here = listed[listed["commune_code"].isin(hosts)].groupby("id")["where"]
+    places = here.agg(lambda names: style.typography(" ; ".join(names), lang))
     rows = []
     for name, found in related.groupby("id", sort=False):
         strongest = min(found["relation"], key=RELATIONS.index)
@@ -58,6 +63,7 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
                 "place": places.get(name, first["place"]),
                 "relation": strongest,
                 "distance_m": near["distance_m"].min(),
+                "uncertain": bool(near["uncertain"].any()),
                 "quarters": near["qpv_name"].tolist(),
                 "counted": _counted(str(name), lang),
                 "source": first["source"],
@@ -75,15 +81,17 @@ def _counted(name: str, lang: style.Lang) -> str:
     said = []
     for row in figures[figures["id"] == name].to_dict("records"):
         unit = row["unit"] if isinstance(row["unit"], str) else ""
+        about = WORDS["about"][lang] if row["approximate"] else ""
         if unit != "%":
-            value = style.format_number(row["value"], 0, lang=lang) + (f" {unit}" if unit else "")
+            value = about + style.format_number(row["value"], 0, lang=lang) + (f" {unit}" if unit else "")
             said.append(f"{row['label']}{' : ' if lang == 'fr' else ': '}{value}")
             continue
         low, high = (style.format_number(row[side], 0, lang=lang, symbol="%") for side in ("lower", "upper"))
         known = pd.notna(row["lower"])
         why = WORDS["wilson"][lang].format(low=low, high=high) if known else WORDS["no_interval"][lang]
         size = f"n = {row['n']}, " if known else ""
-        said.append(f"{style.format_number(row['value'], 0, lang=lang, symbol='%')} {row['label']} ({size}{why})")
+        share = about + style.format_number(row["value"], 0, lang=lang, symbol="%")
+        said.append(f"{share} {row['label']} ({size}{why})")
     return style.typography(" ; ".join(said), lang)
 
 
@@ -99,7 +107,7 @@ def practices_section(place: Territory | None, geo_vintage: int, lang: style.Lan
             str(row["kind_label"]),
             str(row["place"]),
             WORDS["relation"][row["relation"]][lang],
-            style.format_number(row["distance_m"], 0, lang=lang, symbol="m"),
+            _distance(row, lang),
             ", ".join(row["quarters"])
             if len(row["quarters"]) <= _FEW_QUARTERS
             else WORDS["number"][lang].format(n=len(row["quarters"])),
@@ -109,8 +117,20 @@ def practices_section(place: Territory | None, geo_vintage: int, lang: style.Lan
         for row in found.to_dict("records")
     ]
     table = Table(WORDS["practices_caption"][lang], HEADER_PRACTICES[lang], rows, text_columns=(0, 1, 2, 3, 5, 6, 7))
-    notes = [note for note in found["note"] if note] + [style.typography(WORDS["practices_note"][lang], lang)]
+    told = [
+        f"{row['name'] or row['kind_label']}{' : ' if lang == 'fr' else ': '}{row['note']}"
+        for row in found.to_dict("records")
+        if row["note"]
+    ]
+    notes = [style.typography(note, lang) for note in (*told, WORDS["practices_note"][lang])]
     return Section(title, table=table, notes=list(dict.fromkeys(notes))), []
+
+
+def _distance(row: dict[Any, Any], lang: style.Lang) -> str:
+    """The distance as printed, with the doubt on it where it may change the relation."""
+    metres = style.format_number(row["distance_m"], 0, lang=lang, symbol="m")
+    doubt = style.format_number(UNKNOWN_PRECISION_M, 0, lang=lang, symbol="m")
+    return f"{metres} (±\u00a0{doubt})" if row["uncertain"] else metres
 
 
 def slide_section(compare: Compare, lang: style.Lang) -> Made:
@@ -123,6 +143,12 @@ def slide_section(compare: Compare, lang: style.Lang) -> Made:
     keys = [key for keys in known["source"] for key in str(keys).split(", ") if key]
     cited = [line for key in dict.fromkeys(keys) for line in listing.cite(key).split("\n")]
     return Section(title, table=table, notes=[style.typography(WORDS["slide_note"][lang], lang)]), cited
+
+
+def _placed(row: dict[Any, Any], decimals: int, lang: style.Lang) -> str:
+    """What the doubt on the place of structures leaves possible of their count."""
+    between = span(row["least"], row["most"], decimals, lang)
+    return style.typography(WORDS["slide_placed"][lang].format(between=between), lang) if between != "–" else ""
 
 
 def slide_row(row: dict[Any, Any], lang: style.Lang) -> list[str]:
@@ -148,7 +174,8 @@ def slide_row(row: dict[Any, Any], lang: style.Lang) -> list[str]:
         str(row["statement"]),
         str(row["definition"]),
         where or "–",
-        with_span(number(row["value"]), span(row["lower"], row["upper"], decimals, lang)),
+        with_span(number(row["value"]), span(row["lower"], row["upper"], decimals, lang))
+        + _placed(row, decimals, lang),
         style.typography(against, lang),
         style.typography(verdict, lang),
     ]
