@@ -367,7 +367,7 @@ def test_quarters_of_the_miniature(built_care: Path) -> None:
     assert one["density_lower"] == 0
     assert one["density_upper"] == pytest.approx(10_000 * chi2.isf(0.025, 8) / 2 / 19_472)
     assert one[["interval", "source", "flag"]].tolist() == ["process", "finess_occitanie@2025", "observed"]
-    assert "3 structure(s)" in one["note"]
+    assert "3 structures de position incertaine" in one["note"]
 
 
 def test_communes_of_the_miniature(built_care: Path) -> None:

@@ -227,6 +227,34 @@ def _section(report, start):
     return next(one for one in report.sections if one.title.startswith(start))
 
 
+# a unit, then what the sentence is held against, and a year or edition
+NUMBERS = re.compile(r"(édition )?(19|20)\d\d|recensement 2010")
+
+
+def _half_page(said):
+    """Rules of writing: no cause, and no number without its unit, its year and its reference."""
+    assert not [text for text in said if CAUSAL.search(text)]
+    told = [text for text in said if not re.match("Aucun|Un autre|\\d+ autres", text)]
+    assert told
+    for text in told:
+        plain = _plain(text)
+        assert NUMBERS.search(plain.split(" : ")[0]), text
+        assert re.search(r"\d (%|€)", plain), text
+        assert re.search(
+            r"contre [\d –-]+(,\d)? (%|€) \(.+\)|de la référence \(.+\)|au-dess(us|ous) de .+ \(.+\)", plain
+        ), text
+    # agreements and elisions that rules get wrong
+    assert not [
+        text for text in said if re.search(r"\b(de|le|que|se|ne) [AEIOUÉÈÊaeiouéèê]|\bde le\b|\bde les\b|\(s\)", text)
+    ]
+
+
+@pytest.mark.parametrize("name", ["occitanie", "lille-poles-ressources", "corridor-minier-valenciennois", *OTHERS])
+def test_half_pages_of_the_zoning_of_2024(name):
+    facts = facts_of(gazetteer().resolve(name), 2024, remembering(qs.compare), "fr")
+    _half_page(rules.half_page(facts))
+
+
 def _shape(report, name):
     """What every diagnosis holds."""
     titles = [section.title for section in report.sections]
@@ -246,6 +274,7 @@ def _shape(report, name):
     assert not [text for text in said if CAUSAL.search(text)], name
     essential = _section(report, "L'essentiel").findings
     assert 2 <= len(essential) <= rules.MOST + 2
+    _half_page(essential)
     # health and care are apart: nothing of them among the findings on QPV
     assert not [text for text in essential if re.search("dépressi|santé perçue|généralistes|infirmiers", text)]
     assert all(
@@ -332,7 +361,7 @@ def test_supply_findings_need_an_interval_on_one_side():
     assert supply.supply_findings(open_) == ["Sans direction établie\u00a0: A (infirmiers)."]
     none = pd.DataFrame([base | {"value": 0.0, "density": 0.0, "ratio": 0.0, "ratio_lower": 0.0, "ratio_upper": 0.8}])
     (said,) = supply.supply_findings(none)
-    assert "A : infirmiers, aucun en 2019, contre 5,0" in _plain(said)
+    assert "A, infirmiers : 0 en 2019, contre 5,0 pour 10 000 habitants dans les autres" in _plain(said)
     # what the base counts badly is in the table, and makes no sentence
     assert supply.supply_findings(clear.assign(indicator="pharmacies")) == []
     many = pd.concat([clear.assign(place=f"P{i}") for i in range(9)])
@@ -377,6 +406,8 @@ def test_practices_keep_the_strongest_relation_and_their_intervals():
     assert "Lille, Fives (quartier de la ville)" in lille.loc["poles-ressources-sante", "place"]
     montpellier = practices_of(gazetteer().resolve("montpellier"), 2015).set_index("id")
     assert montpellier.loc[["quartier-sante", "msp-montpellier-cevennes"], "uncertain"].all()
+    nearest, second = map(_plain, montpellier.loc["msp-montpellier-cevennes", "quarters"])
+    assert (nearest, second.split(" (")[0]) == ("Cévennes (4 m)", "Petit Bard Pergola")
     chambery = practices_of(gazetteer().resolve("Chambéry"), 2015).set_index("id")
     assert "(n = 47, de 38 % à 66 %, intervalle de Wilson)" in _plain(chambery.loc["impact", "counted"])
     assert practices_of(gazetteer().resolve("Nancy"), 2015).empty

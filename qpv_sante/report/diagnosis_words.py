@@ -95,10 +95,10 @@ WORDS: dict[str, dict[str, Any]] = {
         "{ratio} times that density ({low} to {high}).",
     },
     "supply_nothing": {
-        "fr": "{place} : {label}, aucun en {year}, contre {reference} pour 10 000 habitants dans {against} (rapport "
-        "d'au plus {high}).",
-        "en": "{place}: {label}, none in {year}, against {reference} per 10,000 inhabitants in {against} (a ratio of "
-        "at most {high}).",
+        "fr": "{place}, {label} : 0 en {year}, contre {reference} pour 10 000 habitants dans {against} (rapport d'au "
+        "plus {high}).",
+        "en": "{place}, {label}: 0 in {year}, against {reference} per 10,000 inhabitants in {against} (a ratio of at "
+        "most {high}).",
     },
     "supply_doubt": {"fr": " À interpréter avec prudence.", "en": " To be read with caution."},
     "supply_more": {

@@ -9,6 +9,7 @@ import pandas as pd
 from qpv_sante import initiatives, listing, loading, slide, style
 from qpv_sante.care.nearby import UNKNOWN_PRECISION_M
 from qpv_sante.catalogue import catalogue
+from qpv_sante.findings import uncapitalised
 from qpv_sante.initiative_links import RELATIONS, attach_initiatives
 from qpv_sante.report.diagnosis_words import HEADER_PRACTICES, HEADER_SLIDE, WORDS
 from qpv_sante.report.facts import Compare
@@ -33,8 +34,9 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     DataFrame
         `id, name, kind_label, place` (its places in these communes, each with the precision to which it is known),
         `relation, distance_m, uncertain` (the strongest, and the least distance known), `quarters` (names of the QPV
-        so related), `counted` (what the document counts, with the interval of shares whose sample is given), `source,
-        note`. Empty where no practice is named, or no outline is published.
+        so related, nearest first, each with its distance where they are nearby), `counted` (what the document counts,
+        with the interval of shares whose sample is given), `source, note`. Empty where no practice is named, or no
+        outline is published.
     """
     columns = ["id", "name", "kind_label", "place", "relation", "distance_m", "uncertain", "quarters", "counted"]
     columns += ["source", "note"]
@@ -53,7 +55,7 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     rows = []
     for name, found in related.groupby("id", sort=False):
         strongest = min(found["relation"], key=RELATIONS.index)
-        near = found[found["relation"] == strongest]
+        near = found[found["relation"] == strongest].sort_values("distance_m", kind="stable")
         first = found.iloc[0]
         rows.append(
             {
@@ -63,8 +65,8 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
                 "place": places.get(name, first["place"]),
                 "relation": strongest,
                 "distance_m": near["distance_m"].min(),
-                "uncertain": bool(near["uncertain"].any()),
-                "quarters": near["qpv_name"].tolist(),
+                "uncertain": bool(near["uncertain"].iloc[0]),
+                "quarters": _quarters(near, lang),
                 "counted": _counted(str(name), lang),
                 "source": first["source"],
                 "note": first["note"],
@@ -73,6 +75,14 @@ def practices_of(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     rank = {relation: order for order, relation in enumerate(RELATIONS)}
     frame = pd.DataFrame(rows, columns=columns)
     return frame.sort_values("relation", key=lambda column: column.map(rank), kind="stable", ignore_index=True)
+
+
+def _quarters(near: pd.DataFrame, lang: style.Lang) -> list[str]:
+    """Names of QPV, and how far each is where several are nearby."""
+    if len(near) == 1 or near["relation"].iloc[0] != "nearby":
+        return [str(name) for name in near["qpv_name"]]
+    metres = [style.format_number(one, 0, lang=lang, symbol="m") for one in near["distance_m"]]
+    return [f"{name} ({far})" for name, far in zip(near["qpv_name"], metres, strict=True)]
 
 
 def _counted(name: str, lang: style.Lang) -> str:
@@ -118,7 +128,7 @@ def practices_section(place: Territory | None, geo_vintage: int, lang: style.Lan
     ]
     table = Table(WORDS["practices_caption"][lang], HEADER_PRACTICES[lang], rows, text_columns=(0, 1, 2, 3, 5, 6, 7))
     told = [
-        f"{row['name'] or row['kind_label']}{' : ' if lang == 'fr' else ': '}{row['note']}"
+        f"{row['name'] or row['kind_label']}{' : ' if lang == 'fr' else ': '}{uncapitalised(row['note'])}"
         for row in found.to_dict("records")
         if row["note"]
     ]

@@ -29,6 +29,7 @@ COMPARED_FACILITIES = (
     *("general_practitioners", "specialists", "dentists", "nurses"),
     *("pharmacies", "health_houses", "health_centres"),
 )
+_STRUCTURES = ("health_houses", "health_centres")  # rare: their densities need a decimal more
 _MOST_FINDINGS = 6
 GAP_COLUMNS = (
     *("place", "indicator", "label", "value", "population", "density", "density_lower", "density_upper", "reference"),
@@ -259,12 +260,13 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
     rows = []
     for (place_name, label), found in gaps.groupby(["place", "label"], sort=False):
         one, at = found.iloc[0], found.set_index("reference")
-        density = span(one["density_lower"], one["density_upper"], 1, lang)
+        decimals = _decimals(one["indicator"])
+        density = span(one["density_lower"], one["density_upper"], decimals, lang)
         cells = [style.format_number(one["value"], 0, lang=lang)]
-        cells.append(with_span(style.format_number(one["density"], 1, lang=lang), density))
+        cells.append(with_span(style.format_number(one["density"], decimals, lang=lang), density))
         for reference in references["reference"]:
             ratio = span(at.loc[reference, "ratio_lower"], at.loc[reference, "ratio_upper"], 2, lang)
-            cells.append(style.format_number(at.loc[reference, "reference_density"], 1, lang=lang))
+            cells.append(style.format_number(at.loc[reference, "reference_density"], decimals, lang=lang))
             cells.append(with_span(style.format_number(at.loc[reference, "ratio"], 2, lang=lang), ratio))
         rows.append([str(place_name), str(label), *cells, FLAG_LABELS[str(one["flag"])][lang]])
     order = {name: rank for rank, name in enumerate(gaps["place"].unique())}
@@ -277,6 +279,10 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
     note = style.typography(SAID["supply_note"][lang].format(year=YEAR, people=POPULATION_YEAR), lang)
     source = catalogue().source(SOURCE).key(str(YEAR))
     return Section(title, supply_findings(gaps, lang), table=table, notes=[note]), listing.cite(source).split("\n")
+
+
+def _decimals(indicator: str) -> int:
+    return 2 if indicator in _STRUCTURES else 1
 
 
 def supply_findings(gaps: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
@@ -295,12 +301,13 @@ def supply_findings(gaps: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
             short = catalogue().indicator(str(row["indicator"])).short[lang]
             undecided.setdefault(str(row["place"]), []).append(uncapitalised(short))
             continue
+        decimals = _decimals(row["indicator"])
         text = SAID["supply_finding" if row["value"] else "supply_nothing"][lang].format(
             place=row["place"],
-            density=style.format_number(row["density"], 1, lang=lang),
+            density=style.format_number(row["density"], decimals, lang=lang),
             label=uncapitalised(str(row["label"])),
             year=YEAR,
-            reference=style.format_number(row["reference_density"], 1, lang=lang),
+            reference=style.format_number(row["reference_density"], decimals, lang=lang),
             against=row["reference_label"],
             ratio=style.format_number(row["ratio"], 2, lang=lang),
             low=style.format_number(low, 2, lang=lang),
