@@ -23,7 +23,8 @@ from qpv_sante.errors import QpvSanteError
 from qpv_sante.estimation import estimate
 from qpv_sante.imports import import_observations, remove_import
 from qpv_sante.inequality.groups import summarize_inequality
-from qpv_sante.initiatives import attach_initiatives, initiative_figures, load_initiatives
+from qpv_sante.initiative_links import attach_initiatives
+from qpv_sante.initiatives import initiative_figures, load_initiatives
 from qpv_sante.integrity import verify
 from qpv_sante.listing import cite, describe, list_indicators, list_sources
 from qpv_sante.loading import attach_zones, load_observations, load_zones

@@ -139,12 +139,13 @@ class Source(_Record, frozen=True):
 class Series(_Record, frozen=True):
     """Where an indicator is found: one source, one column, or the ratio of two.
 
-    In a file with one row a cell, `rows` selects the rows by their cells (`{ top = "TPS_ADR_EXC" }`).
+    In a file with one row a cell, `rows` selects the rows by their cells (`{ top = "TPS_ADR_EXC" }`); several cells
+    of one column (`{ TYPEQU = ["D202", "D203"] }`) are kinds of facilities that add up.
     In a workbook of answers, `sheet` names the question, and numerator and denominator are answers.
     """
 
     source: str
-    rows: dict[str, str] = {}
+    rows: dict[str, str | list[str]] = {}
     sheet: str | None = None
     column: list[str] = []
     numerator: list[str] = []
@@ -158,6 +159,11 @@ class Series(_Record, frozen=True):
     years: dict[str, int] = {}
     geo_levels: list[str] = []
     year_meaning: Literal["reference", "edition"] = "reference"
+
+    @property
+    def cells(self) -> dict[str, list[str]]:
+        """`rows`, each column with the list of its cells."""
+        return {column: [given] if isinstance(given, str) else given for column, given in self.rows.items()}
 
 
 class Indicator(_Record, frozen=True):

@@ -29,27 +29,29 @@ MOST = 9
 
 WORDS: dict[str, dict[str, str]] = {
     "both": {
-        "fr": "{label}, {year} : {value} {inside}{used}, contre {reference} ({against}), soit "
-        "{difference}{span}{times}.",
-        "en": "{label}, {year}: {value} {inside}{used}, against {reference} ({against}), that is "
-        "{difference}{span}{times}.",
+        "fr": "{label} : {value} {inside}{used}, contre {reference} ({against}), soit {difference}{span}{times}.",
+        "en": "{label}: {value} {inside}{used}, against {reference} ({against}), that is {difference}{span}{times}.",
     },
     "bounds": {
-        "fr": "{label}, {year} : {value} {inside}{used}, au moins {least} {side} de la référence ({against}), "
+        "fr": "{label} : {value} {inside}{used}, au moins {least} {side} de la référence ({against}), "
         "connue seulement entre {low} et {high}.",
-        "en": "{label}, {year}: {value} {inside}{used}, at least {least} {side} the reference ({against}), only known "
+        "en": "{label}: {value} {inside}{used}, at least {least} {side} the reference ({against}), only known "
         "between {low} and {high}.",
     },
     "all_below": {
-        "fr": "{label}, {year} : {range} ; {count} au-dessous de {reference} ({against}).",
-        "en": "{label}, {year}: {range}; {count} below {reference} ({against}).",
+        "fr": "{label} : {range} ; {count} au-dessous de {reference} ({against}).",
+        "en": "{label}: {range}; {count} below {reference} ({against}).",
     },
     "all_above": {
-        "fr": "{label}, {year} : {range} ; {count} au-dessus de {reference} ({against}).",
-        "en": "{label}, {year}: {range}; {count} above {reference} ({against}).",
+        "fr": "{label} : {range} ; {count} au-dessus de {reference} ({against}).",
+        "en": "{label}: {range}; {count} above {reference} ({against}).",
     },
     "range": {"fr": "de {least} à {most} selon le quartier", "en": "from {least} to {most} depending on the quarter"},
     "count": {"fr": "les {n} quartiers sont", "en": "all {n} quarters are"},
+    "count_published": {
+        "fr": "les {n} quartiers dont la valeur est publiée sont",
+        "en": "all {n} quarters with a published value are",
+    },
     "each": {"fr": "la valeur de leur propre référence", "en": "the value of their own reference"},
     "span": {"fr": " (de {low} à {high})", "en": " ({low} to {high})"},
     "times": {"fr": ", {ratio} fois la référence", "en": ", {ratio} times the reference"},
@@ -77,6 +79,10 @@ WORDS: dict[str, dict[str, str]] = {
     "more": {
         "fr": "{number} autres écarts établis sont dans les tableaux.",
         "en": "{number} other established gaps are in the tables.",
+    },
+    "one_more": {
+        "fr": "Un autre écart établi est dans les tableaux.",
+        "en": "One other established gap is in the tables.",
     },
 }
 
@@ -187,10 +193,23 @@ def half_page(facts: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
     if not found:
         said.append(WORDS["none"][lang])
     if len(found) > MOST:
-        said.append(WORDS["more"][lang].format(number=len(found) - MOST))
+        left = len(found) - MOST
+        said.append(WORDS["more" if left > 1 else "one_more"][lang].format(number=left))
     if undecided:
-        said.append(WORDS["undecided"][lang].format(names=" ; ".join(undecided)))
+        names = (" ; " if lang == "fr" else "; ").join(uncapitalised(name) for name in undecided)
+        said.append(WORDS["undecided"][lang].format(names=names))
     return [style.typography(text, lang) for text in said]
+
+
+def uncapitalised(text: str) -> str:
+    """A text as it stands inside a sentence: its first letter small, but for an acronym.
+
+    Examples
+    --------
+    >>> uncapitalised("Part des moins de 25 ans"), uncapitalised("RSA socle")
+    ('part des moins de 25 ans', 'RSA socle')
+    """
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def points(value: float, decimals: int, lang: style.Lang, *, sign: bool = True) -> str:
@@ -212,14 +231,18 @@ def _sentence(fact: pd.Series, lang: style.Lang) -> str:
             return points(value, known.decimals, lang, sign=sign)
         return style.format_number(value, known.decimals, lang=lang, symbol=symbol, sign=sign)
 
-    base = {"label": fact["label"], "year": fact["year_label"], "against": fact["reference_label"]}
+    label, year = str(fact["label"]), str(fact["year_label"])
+    # a label may say its year
+    base = {"label": label if year in label else f"{label}, {year}", "against": fact["reference_label"]}
     if pd.notna(fact["below"]):
         side = "all_above" if direction(fact) > 0 else "all_below"
         reference = fact["reference_value"]
         return WORDS[side][lang].format(
             **base,
             range=WORDS["range"][lang].format(least=number(fact["least"]), most=number(fact["most"])),
-            count=WORDS["count"][lang].format(n=fact["n_used"]),
+            count=WORDS["count" if fact["n_used"] == fact["n_total"] else "count_published"][lang].format(
+                n=fact["n_used"]
+            ),
             reference=number(reference) if pd.notna(reference) else WORDS["each"][lang],
         )
     base["value"] = number(fact["value"])

@@ -19,16 +19,23 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Site(_Record, frozen=True):
-    """A place of a practice, and how finely it is known."""
+    """A place of a practice, and how finely it is known.
+
+    `finess` is the number of an establishment, whose published coordinates are the place; `territory` and `quarter`
+    name a quarter of a city that is not a QPV (see `list_quarters`).
+    """
 
     place: str
-    precision: Literal["address", "quarter", "commune", "department"]
+    precision: Literal["address", "structure", "quarter", "city_quarter", "commune", "department"]
     commune: str = ""
     department: str = ""
     qpv_2015: list[str] = []
     qpv_2024: list[str] = []
     lon: float | None = None
     lat: float | None = None
+    finess: str = ""
+    territory: str = ""
+    quarter: str = ""
 
 
 class Figure(_Record, frozen=True):
@@ -126,19 +133,32 @@ def _problems(one: Initiative, content: InitiativeFile) -> list[str]:
     return found
 
 
+# What each precision needs, and alone may have, beside the commune
+_NEEDS = {
+    "quarter": ("qpv_2015", "qpv_2024"),
+    "address": ("lon", "lat"),
+    "structure": ("finess",),
+    "city_quarter": ("territory", "quarter"),
+}
+
+
 def _site_problems(site: Site) -> list[str]:
     found = []
-    quarter, point = bool(site.qpv_2015 or site.qpv_2024), site.lon is not None and site.lat is not None
-    needs = {"quarter": quarter, "address": point, "commune": bool(site.commune), "department": bool(site.department)}
-    if not needs[site.precision]:
-        what = {"quarter": "qpv_2015 or qpv_2024", "address": "lon and lat"}.get(site.precision, site.precision)
-        found.append(f"precision {site.precision!r} needs {what}")
-    if quarter and site.precision != "quarter":
-        found.append("QPV are given with precision 'quarter' only")
-    if (site.lon is not None or site.lat is not None) and site.precision != "address":
-        found.append("lon and lat are given with precision 'address' only")
-    if site.precision in ("quarter", "address") and not site.commune:
-        found.append(f"precision {site.precision!r} needs the commune as well")
+    has = {name for names in _NEEDS.values() for name in names if getattr(site, name) not in ("", [], None)}
+    if site.precision in _NEEDS:
+        names = _NEEDS[site.precision]
+        enough = any if site.precision == "quarter" else all
+        if not enough(name in has for name in names):
+            word = " or " if site.precision == "quarter" else " and "
+            found.append(f"precision {site.precision!r} needs {word.join(names)}")
+        if not site.commune:
+            found.append(f"precision {site.precision!r} needs the commune as well")
+    elif not getattr(site, site.precision):
+        found.append(f"precision {site.precision!r} needs {site.precision}")
+    for precision, names in _NEEDS.items():
+        given = [name for name in names if name in has]
+        if given and site.precision != precision:
+            found.append(f"{' and '.join(given)}: given with precision {precision!r} only")
     for zoning in QPV_ZONINGS:
         for code in getattr(site, f"qpv_{zoning}"):
             try:

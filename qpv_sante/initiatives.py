@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from qpv_sante import style
-from qpv_sante.errors import CatalogueError, ComparabilityError, InvalidInputError, SchemaError
-from qpv_sante.geography import QPV_ZONINGS, department_of_commune, department_of_qpv, projected_crs, zoning_of_qpv_code
+from qpv_sante.care.structures import STRUCTURES, find
+from qpv_sante.errors import CatalogueError, did_you_mean
+from qpv_sante.geography import QPV_ZONINGS, department_of_commune, zoning_of_qpv_code
 from qpv_sante.initiative_records import Figure, Site, count_behind, decimals_of, read_initiatives
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-log = logging.getLogger(__name__)
-
-# From the strongest statement to the weakest
-RELATIONS = ("inside", "nearby", "same_commune")
 _WORDS = {
     "no_count": {
         "fr": "aucun effectif entier sur {n} ne donne {percent} % : la part publiée et n sont repris tels quels",
@@ -29,6 +25,18 @@ _WORDS = {
     "about": {"fr": "environ ", "en": "about "},
     "outline": {"fr": "point dans le contour de {code}", "en": "point in the outline of {code}"},
     "address": {"fr": "coordonnées données", "en": "coordinates given"},
+    "structure": {
+        "fr": "coordonnées de l'établissement {number} dans FINESS ({year}), de précision non publiée",
+        "en": "coordinates of the establishment {number} in FINESS ({year}), of unpublished precision",
+    },
+    "no_structure": {
+        "fr": "établissement {number} absent du fichier FINESS lu : pas de point",
+        "en": "establishment {number} is not in the FINESS file that was read: no point",
+    },
+    "city_quarter": {
+        "fr": "quartier de la ville, qui n'est pas un QPV : pas de point",
+        "en": "quarter of the city, which is not a QPV: no point",
+    },
     "no_outline": {"fr": "pas de contour de {code}", "en": "no outline of {code}"},
     "commune": {"fr": "commune seule connue : pas de point", "en": "commune only: no point"},
     "department": {"fr": "département seul connu : pas de point", "en": "department only: no point"},
@@ -49,12 +57,19 @@ def load_initiatives(path: Path | str | None = None, *, lang: str = "fr") -> gpd
     -------
     GeoDataFrame
         EPSG:4326, one row a practice and place (a practice in three communes has three rows): `id, name` (empty where
-        the document does not name it), `kind, kind_label, place, precision` (`address`, `quarter`, `commune` or
-        `department`: what the document allows), `commune_code, commune_name, department, qpv_2015, qpv_2024` (codes
-        separated by `;`, only where the document itself gives the quarter as the place), `since, themes, publics`,
-        `figures` (what the document counts, in words; numbers and intervals: `initiative_figures`), `source, note,
-        geometry` and `geometry_note`. The geometry is a point inside the outline of the quarter, not the address; it
-        is missing where nothing finer than a commune is known, and `geometry_note` says why.
+        the document does not name it), `kind, kind_label, place, precision, commune_code, commune_name, department,
+        qpv_2015, qpv_2024` (codes separated by `;`), `since, themes, publics`, `figures` (what the document counts, in
+        words; numbers and intervals: `initiative_figures`), `source, note, geometry` and `geometry_note` (where the
+        point comes from, or why there is none). The precision says what is known of the place, and nothing finer is
+        guessed:
+
+        - `address`: coordinates given in a file of one's own;
+        - `structure`: the establishment of that name in FINESS, at its published coordinates, whose own precision is
+          not published;
+        - `quarter`: the document gives the QPV; the geometry is a point inside its outline, not the address;
+        - `city_quarter`: the document gives a quarter of the city that is not a QPV; `qpv_2015, qpv_2024` are those
+          that overlap it (shares of area: `qpv_sante.composites.list_quarters`), and there is no point;
+        - `commune`, `department`: nothing finer, and no point.
 
     Raises
     ------
@@ -71,9 +86,9 @@ def load_initiatives(path: Path | str | None = None, *, lang: str = "fr") -> gpd
     --------
     >>> practices = load_initiatives()
     >>> practices["id"].nunique(), int(practices.geometry.notna().sum())
-    (14, 2)
-    >>> practices.loc[practices["id"] == "quartier-sante", ["precision", "qpv_2015", "qpv_2024"]].values.tolist()
-    [['quarter', 'QP034011', 'QN03410M']]
+    (14, 3)
+    >>> practices.loc[practices["id"] == "case-de-sante", ["precision", "qpv_2015", "qpv_2024"]].values.tolist()
+    [['commune', '', ''], ['quarter', 'QP031011', 'QN03110M']]
     """
     import geopandas as gpd
 
@@ -90,6 +105,7 @@ def load_initiatives(path: Path | str | None = None, *, lang: str = "fr") -> gpd
             for zoning in QPV_ZONINGS:
                 for code in getattr(site, f"qpv_{zoning}"):
                     _check_host(code, site, places, one.id)
+            met = _met(site, places, one.id)
             point, said = _point(site, language)
             rows.append(
                 {
@@ -102,8 +118,7 @@ def load_initiatives(path: Path | str | None = None, *, lang: str = "fr") -> gpd
                     "commune_code": site.commune,
                     "commune_name": commune.name if commune else "",
                     "department": site.department or department_of_commune(pd.Series([site.commune])).iloc[0],
-                    "qpv_2015": ";".join(site.qpv_2015),
-                    "qpv_2024": ";".join(site.qpv_2024),
+                    **{f"qpv_{zoning}": ";".join(met[zoning]) for zoning in QPV_ZONINGS},
                     "since": one.since.get(language, ""),
                     "themes": ", ".join(content.theme[theme][language] for theme in one.themes),
                     "publics": one.publics.get(language, ""),
@@ -124,23 +139,47 @@ def _check_host(code: str, site: Site, places: Any, name: str) -> None:
         raise CatalogueError(f"{name}, {site.place}: {code} ({place.name}) lies in {hosts}, not in {site.commune}.")
 
 
+def _met(site: Site, places: Any, name: str) -> dict[int, list[str]]:
+    """QPV of each zoning: those given as the place, or those that overlap the quarter of the city."""
+    if site.precision != "city_quarter":
+        return {zoning: getattr(site, f"qpv_{zoning}") for zoning in QPV_ZONINGS}
+    known = places.composites.get(site.territory)
+    quarters = {one.name: one for one in known.record.quarter} if known else {}
+    if site.quarter not in quarters:
+        raise CatalogueError(
+            f"{name}, {site.place}: no quarter {site.quarter!r} in the territory {site.territory!r} of "
+            f"list_territories(). {did_you_mean(site.quarter, quarters, limit=10)}".rstrip()
+        )
+    codes = [link.qpv for link in quarters[site.quarter].overlaps]
+    return {zoning: [code for code in codes if zoning_of_qpv_code(code) == zoning] for zoning in QPV_ZONINGS}
+
+
 def _point(site: Site, lang: style.Lang) -> tuple[Any, str]:
     """A point of a place, and where it comes from or why there is none."""
     from shapely import Point
 
     if site.precision == "address":
         return Point(float(site.lon or 0), float(site.lat or 0)), _WORDS["address"][lang]
+    if site.precision == "structure":
+        listed = find(f"codes/{STRUCTURES}").codes(STRUCTURES)
+        found = listed[(listed["establishment"] == site.finess) & (listed["location"] == "published")]
+        if found.empty:
+            return None, _WORDS["no_structure"][lang].format(number=site.finess)
+        one = found.iloc[0]
+        said = _WORDS["structure"][lang].format(number=site.finess, year=one["year"])
+        return Point(one["longitude"], one["latitude"]), said
     if site.precision != "quarter":
         return None, _WORDS[site.precision][lang]
     codes = site.qpv_2024 or site.qpv_2015
-    drawn = _outlines(zoning_of_qpv_code(codes[0]))
+    drawn = outlines_of(zoning_of_qpv_code(codes[0]))
     shapes = [drawn[code] for code in codes if code in drawn.index and drawn[code] is not None]
     if not shapes:
         return None, _WORDS["no_outline"][lang].format(code=", ".join(codes))
     return shapes[0].representative_point(), _WORDS["outline"][lang].format(code=codes[0])
 
 
-def _outlines(zoning: int) -> gpd.GeoSeries:
+def outlines_of(zoning: int) -> gpd.GeoSeries:
+    """Outlines of a zoning by QPV code."""
     from qpv_sante.loading import load_zones
 
     return load_zones("qpv", vintage=zoning).set_index("geo_code").geometry
@@ -223,138 +262,3 @@ def initiative_figures(path: Path | str | None = None, *, lang: str = "fr", leve
         "note",
     ]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "lower": float, "upper": float, "n": "Int64"})
-
-
-def attach_initiatives(
-    zones: gpd.GeoDataFrame,
-    *,
-    within_m: float = 1000.0,
-    initiatives: gpd.GeoDataFrame | None = None,
-    lang: str = "fr",
-) -> pd.DataFrame:
-    """Practices joined to QPV, no more precisely than their place is known.
-
-    Parameters
-    ----------
-    zones : GeoDataFrame
-        QPV of one zoning with `geo_code` and outlines, from `load_zones` or `attach_zones`.
-    within_m : float
-        Distance in metres below which a practice is `nearby`.
-    initiatives : GeoDataFrame, optional
-        From `load_initiatives`; the package's own by default.
-    lang : {"fr", "en"}
-        Language of the texts.
-
-    Returns
-    -------
-    DataFrame
-        One row a QPV and practice that are related: `geo_code, geo_vintage`, `qpv_name`, `id, name, kind, kind_label,
-        place, precision`, `relation`, `distance_m`, `figures, source, note`. The relation is the strongest that its
-        places allow:
-
-        - `inside`: the document gives this QPV as the place, or the address lies in it;
-        - `nearby`: at most `within_m` away; of a practice known by its quarter, `distance_m` is that between the
-          outlines, the least it may be;
-        - `same_commune`: the commune is all that is known, or the QPV is farther; `distance_m` is missing where it
-          cannot be measured.
-
-        A practice known by its department only is joined to nothing: `attrs["not_placed"]` lists them.
-
-    Raises
-    ------
-    SchemaError
-        No `geo_code`, or no QPV.
-    ComparabilityError
-        QPV of both zonings.
-    InvalidInputError
-        A negative distance.
-
-    Examples
-    --------
-    >>> from qpv_sante.loading import load_zones
-    >>> montpellier = load_zones("qpv", vintage=2024, territory="Montpellier")
-    >>> found = attach_initiatives(montpellier, within_m=500)
-    >>> found.loc[found["geo_code"] == "QN03410M", ["id", "relation"]].values.tolist()
-    [['quartier-sante', 'inside'], ['msp-montpellier-cevennes', 'same_commune']]
-    """
-    from qpv_sante.loading import gazetteer
-
-    if not within_m >= 0:
-        raise InvalidInputError(f"within_m is a distance in metres, not negative; got {within_m!r}.")
-    zoning = _zoning(zones)
-    practices = load_initiatives(lang=lang) if initiatives is None else initiatives
-    outlines = zones.drop_duplicates("geo_code").set_index("geo_code").geometry
-    table = gazetteer().qpv_in(None, zoning).set_index("geo_code")
-    hosts = table["communes"].str.split(";").to_dict()
-    rows, placed = [], set()
-    for site in practices.itertuples(index=False):
-        if site.precision == "department":
-            continue
-        placed.add(site.id)
-        own = set(filter(None, getattr(site, f"qpv_{zoning}").split(";")))
-        metres = _distances(site, own, outlines, zoning)
-        for code in outlines.index:
-            distance = metres.get(code, float("nan"))
-            if code in own or (site.precision == "address" and distance == 0):
-                relation, distance = "inside", 0.0
-            elif distance <= within_m:
-                relation = "nearby"
-            elif site.commune_code in hosts.get(code, []):
-                relation = "same_commune"
-            else:
-                continue
-            kept = {name: getattr(site, name) for name in _KEPT}
-            rows.append({"geo_code": code, **kept, "relation": relation, "distance_m": distance})
-    frame = pd.DataFrame(rows, columns=["geo_code", *_KEPT, "relation", "distance_m"]).astype({"distance_m": float})
-    strength = frame["relation"].map({name: rank for rank, name in enumerate(RELATIONS)}).astype(float)
-    frame = frame.assign(strength=strength, order=frame["id"].map({one: at for at, one in enumerate(practices["id"])}))
-    frame = frame.sort_values(["geo_code", "strength", "distance_m", "order"], kind="stable")
-    frame = frame.drop_duplicates(["geo_code", "id"]).reset_index(drop=True)
-    frame.insert(1, "geo_vintage", zoning)
-    frame.insert(2, "qpv_name", frame["geo_code"].map(table["name"]))
-    not_placed = practices.loc[~practices["id"].isin(placed), ["id", "place", "geometry_note"]].to_dict("records")
-    if not_placed:
-        log.info("not joined, for want of a commune: %s", ", ".join(one["id"] for one in not_placed))
-    result = frame[["geo_code", "geo_vintage", "qpv_name", *_KEPT[:6], "relation", "distance_m", *_KEPT[6:]]]
-    result.attrs = {"geo_vintage": zoning, "within_m": within_m, "not_placed": not_placed}
-    return result
-
-
-_KEPT = ("id", "name", "kind", "kind_label", "place", "precision", "figures", "source", "note")
-
-
-def _zoning(zones: gpd.GeoDataFrame) -> int:
-    import geopandas as gpd
-
-    if not isinstance(zones, gpd.GeoDataFrame) or "geo_code" not in zones or zones.empty:
-        raise SchemaError("attach_initiatives needs QPV with geo_code and outlines: load_zones('qpv', vintage=2024).")
-    if zones.crs is None:
-        raise SchemaError("The outlines have no reference system. Declare it: set_crs(4326), for example.")
-    found = sorted({zoning_of_qpv_code(str(code)) for code in zones["geo_code"].unique()})
-    if len(found) > 1:
-        raise ComparabilityError("attach_initiatives takes QPV of one zoning at a time; got those of 2015 and of 2024.")
-    return found[0]
-
-
-def _distances(site: Any, own: set[str], outlines: gpd.GeoSeries, zoning: int) -> dict[str, float]:
-    """Metres from an address, or from the outline of a quarter, to each QPV of its department."""
-    import geopandas as gpd
-
-    if site.precision not in ("address", "quarter"):
-        return {}
-    if site.precision == "address":
-        if site.geometry is None:
-            return {}
-        origin = gpd.GeoSeries([site.geometry], crs=4326)
-    else:
-        drawn = _outlines(zoning)
-        origin = gpd.GeoSeries([drawn[code] for code in own if code in drawn.index], crs=drawn.crs).dropna()
-        if origin.empty:
-            return {}
-    crs = projected_crs(str(site.department))
-    # overseas, each department has its own projection; on the mainland, any QPV may be near
-    codes = pd.Series(outlines.index, index=outlines.index)
-    here = outlines[department_of_qpv(codes).map(projected_crs) == crs].dropna()
-    shape = origin.to_crs(crs).make_valid().union_all()
-    metres = here.to_crs(crs).make_valid().distance(shape)
-    return {str(code): float(one) for code, one in metres.items()}

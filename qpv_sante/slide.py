@@ -25,13 +25,13 @@ Verdict = Literal["agrees", "differs", "undecided", "no_published_figure", "not_
 SLIDE_COLUMNS = (
     *("id", "statement", "published", "comparison", "statement_unit", "document"),
     *("measure", "indicator", "definition", "level", "territory", "year", "geo_vintage"),
-    *("value", "lower", "upper", "interval", "unit"),
+    *("value", "lower", "upper", "interval", "least", "most", "unit"),
     *("reference_label", "reference_value", "reference_lower", "reference_upper"),
     *("difference", "difference_lower", "difference_upper", "n_used", "n_total", "flag", "source"),
     *("verdict", "verdict_label", "because"),
 )
 _NUMBERS = (
-    *("published", "value", "lower", "upper", "reference_value", "reference_lower", "reference_upper"),
+    *("published", "value", "lower", "upper", "least", "most", "reference_value", "reference_lower", "reference_upper"),
     *("difference", "difference_lower", "difference_upper", "n_used", "n_total"),
 )
 _VERDICTS: dict[str, dict[str, str]] = {
@@ -143,8 +143,9 @@ def webinar_slide(*, lang: str = "fr", compare: Callable[..., pd.DataFrame] | No
         One row a statement and figure: `id, statement, published` (in `statement_unit`; missing where what we have of
         the document gives no figure), `comparison` (`equal`, `below`), `document`; then ours: `measure, indicator,
         definition, level` (at which the figure is known), `territory, year, geo_vintage, value, lower, upper,
-        interval, unit`, what it is held against (`reference_label`, `reference_value` with its bounds, `difference`
-        with its own), `n_used, n_total, flag, source`. Then
+        interval`, `least, most` (of structures: the value if those that are there for certain, or all that may be,
+        are counted), `unit`, what it is held against (`reference_label`, `reference_value` with its bounds,
+        `difference` with its own), `n_used, n_total, flag, source`. Then
 
         - `verdict`: `agrees` (the same definition, and the published figure lies within the bounds), `differs` (it
           lies outside), `undecided` (bounds too wide, or another definition that happens to agree),
@@ -208,7 +209,8 @@ def verdict(one: Statement, figure: Figure, found: dict[str, Any]) -> Verdict:
     one : Statement
     figure : Figure
     found : dict
-        Its `value, lower, upper` and `unit`; a value without bounds is its own bounds.
+        Its `value, lower, upper` and `unit`; a value without bounds is its own bounds. `least` and `most` widen them:
+        a doubt on the count itself is no less a doubt.
 
     Returns
     -------
@@ -230,6 +232,8 @@ def verdict(one: Statement, figure: Figure, found: dict[str, Any]) -> Verdict:
     )
     if pd.isna(low) or pd.isna(high):
         return "not_in_open_data"
+    low = np.fmin(low, found.get("least", np.nan))
+    high = np.fmax(high, found.get("most", np.nan))
     if one.published is None:
         return "no_published_figure"
     # the unit of a share says of what ("% of households"): what counts is that both are shares
@@ -327,10 +331,10 @@ def _contrast(figure: Figure, lang: style.Lang) -> dict[str, Any]:
 
 def _care(figure: Figure, slide: Slide, lang: style.Lang) -> dict[str, Any]:
     row = care.statements(geo_vintage=slide.geo_vintage, ids=[figure.care], lang=lang).iloc[0]
-    names = ("value", "lower", "upper", "interval", "n_used", "n_total", "flag", "unit", "source", "year")
+    names = ("value", "lower", "upper", "least", "most", "interval", "n_used", "n_total", "flag", "unit", "source")
     place = loading.gazetteer().resolve(slide.territory)
     return {
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in (*names, "year")},
         "level": level_label("qpv", lang),
         "territory": place.name if place else "France",
     }

@@ -201,6 +201,8 @@ def _quarter_problems(one: TerritoryRecord) -> list[str]:
     found = []
     if bool(one.quarter) != bool(one.match):
         found.append("quarters and [territory.match], which says how they were matched, go together")
+    if one.match and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", one.match.computed):
+        found.append(f"computed is a date such as '2026-11-23'; got {one.match.computed!r}")
     listed = {*one.qpv_2015, *one.qpv_2024}
     matched = set()
     for quarter in one.quarter:

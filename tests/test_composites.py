@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -115,9 +116,33 @@ def test_observations_of_a_quarter_are_those_of_its_iris_and_its_city():
     assert set(health["geo_code"]) == {"32"}
 
 
-def test_ranks_and_estimates_take_a_composite():
-    ranked = qs.rank("c2s_share", geo_vintage=2015, year=2022, territory="corridor-minier-valenciennois")
-    assert set(ranked["geo_code"]) == CORRIDOR_2015
+@pytest.mark.parametrize(
+    ("name", "vintage", "expected"),
+    [
+        ("lille-poles-ressources", 2015, {"QP059074", "QP059075"}),
+        ("corridor-minier-valenciennois", 2024, CORRIDOR_2024),
+    ],
+)
+def test_a_composite_is_a_territory_wherever_one_is_asked_for(name, vintage, expected):
+    year = {2015: 2019, 2024: 2021}[vintage]
+    ranked, ranked_year = {2015: ("c2s_share", 2022), 2024: ("poverty_rate", 2021)}[vintage]
+    asked = {"geo_vintage": vintage, "territory": name}
+    assert set(qs.rank(ranked, year=ranked_year, **asked)["geo_code"]) == expected
+    summed, summed_year = {2015: ("c2s_share", 2022), 2024: ("employment_rate", 2020)}[vintage]
+    summary = qs.summarize_inequality(summed, year=summed_year, **asked)
+    assert sum(group["n_total"] for group in summary.attrs["groups"]) == len(expected)
+    estimates = qs.estimate("depression_prevalence", draws=100, **asked)
+    assert expected <= set(estimates["geo_code"])
+    supply = qs.care_supply(name, geo_vintage=vintage)
+    assert set(supply.loc[supply["geo_level"] == "qpv", "geo_code"]) == expected
+    assert expected <= set(qs.load_observations("poverty_rate", geo_level="qpv", year=year, **asked)["geo_code"])
+    drawn = qs.plot_map("poverty_rate", year=year, **asked)
+    assert gazetteer().composites[name].record.text("label", "fr") in qs.figure_alt_text(drawn)
+    assert len(qs.explore_map("poverty_rate", year=year, **asked).html) > 1000
+    plt.close("all")
+
+
+def test_crosswalks_take_a_composite():
     assert set(qs.crosswalk(2015, 2024, territory="lille-sud")["from_code"].dropna()) >= {"QP059074"}
 
 

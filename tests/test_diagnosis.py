@@ -145,7 +145,10 @@ def test_references_of_teams():
         *("rest_of_commune", "commune", "region"),
         "country",
     )
-    assert references_of("poverty_rate", places.resolve("lille-poles-ressources"))[:2] == ("commune", "rest_of_commune")
+    lille = places.resolve("lille-poles-ressources")
+    assert references_of("poverty_rate", lille)[:2] == ("commune:59350", "rest_of_commune")
+    corridor = places.resolve("corridor-minier-valenciennois")
+    assert references_of("poverty_rate", corridor)[:2] == ("commune", "rest_of_commune")
     assert references_of("median_standard_of_living", places.resolve("occitanie")) == ("region", "country")
     assert references_of("poverty_rate", None) == ("rest_of_commune", "commune", "country")
     assert rows_of(places.resolve("corridor-minier-valenciennois")) == "commune"
@@ -163,7 +166,7 @@ def test_facts_are_comparisons_and_each_is_asked_once():
 
     facts = facts_of(gazetteer().resolve("biterrois"), 2015, remembering(counted), "fr")
     assert len(calls) == len(set(calls))
-    poverty = facts[(facts["indicator"] == "poverty_rate") & (facts["reference"] == "commune")].iloc[0]
+    poverty = facts[(facts["indicator"] == "poverty_rate") & (facts["reference"] == "commune:34032")].iloc[0]
     gap = qs.compare("poverty_rate", geo_vintage=2015, year=2019, by=None, territory="Béziers").iloc[0]
     assert (poverty["value"], poverty["reference_value"]) == (gap["qpv_value"], gap["reference_value"])
     assert poverty["reference_label"] == "Béziers, QPV compris"
@@ -177,6 +180,28 @@ def test_facts_are_comparisons_and_each_is_asked_once():
     others = qs.compare("c2s_share", **asked).iloc[0]
     assert cover["difference"] == pytest.approx(own["qpv_value"] - others["qpv_value"])
     assert cover["difference_lower"] == pytest.approx(own["qpv_lower"] - others["qpv_upper"])
+
+
+@pytest.mark.parametrize(("vintage", "year"), [(2015, 2019), (2024, 2021)])
+def test_a_city_is_itself_even_where_its_quarters_reach_into_others(vintage, year):
+    # Secteur Sud lies in Lille and in three communes around it
+    facts = facts_of(gazetteer().resolve("lille-sud"), vintage, qs.compare, "fr").set_index(["indicator", "reference"])
+    row = facts.loc[("poverty_rate", "commune:59350")]
+    published = qs.load_observations("poverty_rate", geo_level="commune", year=year, territory="Lille")
+    assert row["reference_label"] == "Lille, QPV compris"
+    assert row["reference_value"] == published.set_index("geo_code").loc["59350", "value"]
+    rest = facts.loc[("poverty_rate", "rest_of_commune"), "reference_label"]
+    assert rest == "hors QPV, mêmes communes (Faches-Thumesnil, Lezennes, Lille, Loos)"
+
+
+def test_what_the_other_zoning_alone_tells_is_said():
+    report = qs.report("grande-synthe", geo_vintage=2024)
+    notes = " ".join(_section(report, "Qui y habite").notes)
+    assert "Aucun fichier lu ne les donne pour les QPV de 2024" in _plain(notes)
+    assert "moins de 25 ans" in notes
+    assert "couverture C2S" in " ".join(_section(report, "Couverture").notes)
+    assert "niveau de vie médian" in " ".join(_section(report, "Précarité").notes)
+    assert "Édition" not in notes, "no figure of this table has the year of an edition"
 
 
 def test_an_error_is_raised_again_without_asking():
@@ -202,6 +227,34 @@ def _section(report, start):
     return next(one for one in report.sections if one.title.startswith(start))
 
 
+# a unit, then what the sentence is held against, and a year or edition
+NUMBERS = re.compile(r"(édition )?(19|20)\d\d|recensement 2010")
+
+
+def _half_page(said):
+    """Rules of writing: no cause, and no number without its unit, its year and its reference."""
+    assert not [text for text in said if CAUSAL.search(text)]
+    told = [text for text in said if not re.match("Aucun|Un autre|\\d+ autres", text)]
+    assert told
+    for text in told:
+        plain = _plain(text)
+        assert NUMBERS.search(plain.split(" : ")[0]), text
+        assert re.search(r"\d (%|€)", plain), text
+        assert re.search(
+            r"contre [\d –-]+(,\d)? (%|€) \(.+\)|de la référence \(.+\)|au-dess(us|ous) de .+ \(.+\)", plain
+        ), text
+    # agreements and elisions that rules get wrong
+    assert not [
+        text for text in said if re.search(r"\b(de|le|que|se|ne) [AEIOUÉÈÊaeiouéèê]|\bde le\b|\bde les\b|\(s\)", text)
+    ]
+
+
+@pytest.mark.parametrize("name", ["occitanie", "lille-poles-ressources", "corridor-minier-valenciennois", *OTHERS])
+def test_half_pages_of_the_zoning_of_2024(name):
+    facts = facts_of(gazetteer().resolve(name), 2024, remembering(qs.compare), "fr")
+    _half_page(rules.half_page(facts))
+
+
 def _shape(report, name):
     """What every diagnosis holds."""
     titles = [section.title for section in report.sections]
@@ -221,6 +274,7 @@ def _shape(report, name):
     assert not [text for text in said if CAUSAL.search(text)], name
     essential = _section(report, "L'essentiel").findings
     assert 2 <= len(essential) <= rules.MOST + 2
+    _half_page(essential)
     # health and care are apart: nothing of them among the findings on QPV
     assert not [text for text in essential if re.search("dépressi|santé perçue|généralistes|infirmiers", text)]
     assert all(
@@ -298,11 +352,30 @@ def test_supply_compares_disjoint_communes():
 
 def test_supply_findings_need_an_interval_on_one_side():
     base = {"place": "A", "indicator": "nurses", "label": "Infirmiers", "density": 10.0, "reference_density": 5.0}
-    base |= {"reference_label": "les autres", "ratio": 2.0}
+    base |= {"reference_label": "les autres", "ratio": 2.0, "value": 12.0, "flag": "observed"}
     clear = pd.DataFrame([base | {"ratio_lower": 1.5, "ratio_upper": 2.5}])
-    assert "soit 2,00 fois (de 1,50 à 2,50)" in supply.supply_findings(clear)[0]
+    assert "soit 2,00 fois cette densité (de 1,50 à 2,50)" in supply.supply_findings(clear)[0]
+    (doubtful,) = supply.supply_findings(clear.assign(flag="unreliable"))
+    assert doubtful.endswith("À interpréter avec prudence.")
     open_ = pd.DataFrame([base | {"ratio_lower": 0.9, "ratio_upper": 2.5}])
-    assert supply.supply_findings(open_) == ["Sans direction établie\u00a0: A, infirmiers."]
+    assert supply.supply_findings(open_) == ["Sans direction établie\u00a0: A (infirmiers)."]
+    none = pd.DataFrame([base | {"value": 0.0, "density": 0.0, "ratio": 0.0, "ratio_lower": 0.0, "ratio_upper": 0.8}])
+    (said,) = supply.supply_findings(none)
+    assert "A, infirmiers : 0 en 2019, contre 5,0 pour 10 000 habitants dans les autres" in _plain(said)
+    # what the base counts badly is in the table, and makes no sentence
+    assert supply.supply_findings(clear.assign(indicator="pharmacies")) == []
+    many = pd.concat([clear.assign(place=f"P{i}") for i in range(9)])
+    assert len(supply.supply_findings(many)) == 7
+
+
+def test_every_facility_of_a_commune_is_beside_its_references(made):
+    table = _section(made["corridor-minier-valenciennois"], "Offre de soins").table
+    assert len(table.rows) == 5 * len(supply.COMPARED_FACILITIES)
+    assert table.header[4:8:2] == ("Les autres communes du département", "Les autres communes de France")
+    rows = {(row[0], row[1]): row for row in table.rows}
+    assert rows["Escautpont", "Médecins généralistes"][2] == "0"
+    assert rows["Condé-sur-l'Escaut", "Centres de santé"][2] == "3"
+    assert {row[-1] for row in table.rows if row[1] == "Pharmacies"} == {"à interpréter avec prudence"}
 
 
 def test_quarters_that_the_source_does_not_cover_are_not_without_structures(made):
@@ -310,7 +383,11 @@ def test_quarters_that_the_source_does_not_cover_are_not_without_structures(made
     assert absent.table is None
     assert "ne couvre que l'Occitanie" in absent.findings[0]
     covered = _section(made["occitanie"], "Maisons et centres")
-    assert covered.findings[0].startswith("28 QPV sur 105")
+    assert _plain(covered.findings[0]).startswith(
+        "QPV qui ont une maison ou un centre de santé dans leur contour : 28 sur 105 (de 9 à 46 selon la position"
+    )
+    # many QPV are called Centre Ville
+    assert len({row[0] for row in covered.table.rows}) == len(covered.table.rows)
 
 
 def test_practices_keep_the_strongest_relation_and_their_intervals():
@@ -318,7 +395,19 @@ def test_practices_keep_the_strongest_relation_and_their_intervals():
     assert toulouse.loc["case-de-sante", ["relation", "distance_m"]].tolist() == ["inside", 0.0]
     bron = practices_of(gazetteer().resolve("bron"), 2015).set_index("id")
     assert bron["relation"].tolist() == ["same_commune"]
-    assert "sans intervalle" in bron["counted"].iloc[0], "half of patients, of an unknown number"
+    # about half of the patients, of an unknown number
+    assert bron["counted"].iloc[0].startswith("environ 50")
+    assert "sans intervalle" in bron["counted"].iloc[0]
+    valenciennois = practices_of(gazetteer().resolve("corridor-minier-valenciennois"), 2015).set_index("id")
+    assert _plain(valenciennois.loc["habitants-relais-sante", "counted"]) == "habitants-relais : environ 10"
+    assert "Vieux-Condé (commune) ; Quiévrechain (commune)" in _plain(valenciennois["place"].iloc[0])
+    lille = practices_of(gazetteer().resolve("lille-sud"), 2015).set_index("id")
+    assert set(lille["relation"]) == {"same_quarter"}
+    assert "Lille, Fives (quartier de la ville)" in lille.loc["poles-ressources-sante", "place"]
+    montpellier = practices_of(gazetteer().resolve("montpellier"), 2015).set_index("id")
+    assert montpellier.loc[["quartier-sante", "msp-montpellier-cevennes"], "uncertain"].all()
+    nearest, second = map(_plain, montpellier.loc["msp-montpellier-cevennes", "quarters"])
+    assert (nearest, second.split(" (")[0]) == ("Cévennes (4 m)", "Petit Bard Pergola")
     chambery = practices_of(gazetteer().resolve("Chambéry"), 2015).set_index("id")
     assert "(n = 47, de 38 % à 66 %, intervalle de Wilson)" in _plain(chambery.loc["impact", "counted"])
     assert practices_of(gazetteer().resolve("Nancy"), 2015).empty

@@ -9,6 +9,7 @@ from shapely import Point, box
 import qpv_sante as qs
 from qpv_sante.errors import CatalogueError, ComparabilityError, InvalidInputError, SchemaError, UnknownNameError
 from qpv_sante.initiative_records import count_behind, read_initiatives
+from qpv_sante.store import find_store
 
 HEAD = """
 document = { d = "Un document" }
@@ -34,30 +35,77 @@ def test_every_practice_of_the_documents_is_there():
     assert practices["id"].nunique() == 14
     by_commune = practices[practices["precision"] == "commune"].groupby("id")["commune_code"].agg(list)
     assert by_commune["habitants-relais-sante"] == ["59616", "59484", "59207"]
-    assert by_commune["capsules-sante"] == ["59271", "59350"]
+    assert by_commune["capsules-sante"] == ["59271"]
     assert by_commune["impact"] == ["73065"]
     assert len(practices[practices["id"] == "poles-ressources-sante"]) == 5
     assert practices.crs.to_epsg() == 4326
 
 
-def test_a_point_is_given_only_for_a_quarter_that_is_the_place():
+def test_a_point_is_given_only_for_a_quarter_that_is_the_place_or_a_structure_of_finess():
     practices = qs.load_initiatives()
-    drawn = practices[practices.geometry.notna()]
-    assert set(drawn["precision"]) == {"quarter"}
-    assert set(drawn["id"]) == {"quartier-sante", "case-de-sante"}
+    drawn = practices[practices.geometry.notna()].set_index("id")
+    assert drawn["precision"].to_dict() == {
+        "quartier-sante": "structure",
+        "msp-montpellier-cevennes": "structure",
+        "case-de-sante": "quarter",
+    }
     assert (practices.loc[practices.geometry.isna(), "geometry_note"] != "").all()
-    zones = qs.load_zones("qpv", vintage=2024).set_index("geo_code").geometry
-    for row in drawn.itertuples():
-        assert zones[row.qpv_2024].contains(row.geometry)
-    # the point is of the quarter, and `locate` finds it back
-    assert qs.locate(drawn, tolerance_m=0)["drawn_in"].tolist() == drawn["qpv_2024"].tolist()
+    # the point of a quarter is in it, and `locate` finds it back
+    quarter = drawn.loc[["case-de-sante"]]
+    assert qs.locate(quarter, tolerance_m=0)["drawn_in"].tolist() == quarter["qpv_2024"].tolist()
+    # that of a structure is the one of the table of structures, which bears the practice's name
+    listed = find_store("codes/care_structures").codes("care_structures").set_index("establishment")
+    for practice, words in {"quartier-sante": "QUARTIER SANTE", "msp-montpellier-cevennes": "MONTPELLIER CEV"}.items():
+        number = drawn.loc[practice, "geometry_note"].split("établissement ")[1].split()[0]
+        assert words in listed.loc[number, "name"]
+        assert drawn.loc[practice].geometry.equals(Point(listed.loc[number, ["longitude", "latitude"]]))
+
+
+def test_a_structure_near_an_edge_is_uncertain():
+    for vintage, code in ((2015, "QP034008"), (2024, "QN03408I")):
+        zones = qs.load_zones("qpv", vintage=vintage, territory="Montpellier")
+        found = qs.attach_initiatives(zones).query("id == 'msp-montpellier-cevennes'").set_index("geo_code")
+        assert found.loc[code, "relation"] == "nearby"
+        assert 0 < found.loc[code, "distance_m"] < 100
+        assert found["uncertain"].tolist() == [name == code for name in found.index]
+        # well inside, nothing is uncertain
+        wide = zones[zones["geo_code"] == code].to_crs(2154).buffer(500)
+        wider = zones[zones["geo_code"] == code].set_geometry(wide.to_crs(zones.crs))
+        inside = qs.attach_initiatives(wider).query("id == 'msp-montpellier-cevennes'").iloc[0]
+        assert inside[["relation", "distance_m", "uncertain"]].tolist() == ["inside", 0.0, False]
+
+
+def test_a_structure_that_finess_no_longer_has_gets_no_point(tmp_path):
+    site = '[[initiative.site]]\nplace = "P"\nprecision = "structure"\ncommune = "34172"\nfiness = "000000000"\n'
+    own = qs.load_initiatives(written(tmp_path, site))
+    assert own.geometry.isna().all()
+    assert "000000000 absent du fichier FINESS" in own["geometry_note"].iloc[0]
+    found = qs.attach_initiatives(qs.load_zones("qpv", vintage=2015, territory="Montpellier"), initiatives=own)
+    assert set(found["relation"]) == {"same_commune"}
+
+
+def test_a_quarter_of_the_city_is_joined_to_the_qpv_that_overlap_it():
+    found = qs.attach_initiatives(qs.load_zones("qpv", vintage=2015, territory="Lille"))
+    relation = found[found["id"] == "poles-ressources-sante"].set_index("geo_code")["relation"]
+    assert relation[relation == "same_quarter"].index.tolist() == ["QP059074", "QP059075"]
+    assert set(relation[relation != "same_quarter"]) == {"same_commune"}
+    capsules = found[(found["id"] == "capsules-sante") & (found["relation"] == "same_quarter")]
+    assert capsules["geo_code"].tolist() == ["QP059074"]
+
+
+def test_a_quarter_of_the_city_that_no_territory_names(tmp_path):
+    site = (
+        '[[initiative.site]]\nplace = "P"\nprecision = "city_quarter"\ncommune = "59350"\n'
+        'territory = "lille-sud"\nquarter = "Five"\n'
+    )
+    with pytest.raises(CatalogueError, match=r"no quarter 'Five' in the territory 'lille-sud'"):
+        qs.load_initiatives(written(tmp_path, site))
 
 
 def test_a_quarter_is_not_deduced_from_a_name():
     practices = qs.load_initiatives().set_index("id")
-    for name in ("msp-montpellier-cevennes", "le-blosne"):
-        assert practices.loc[name, "precision"] == "commune"
-        assert practices.loc[name, "qpv_2015"] == ""
+    assert practices.loc["le-blosne", "precision"] == "commune"
+    assert practices.loc[["le-blosne", "msp-montpellier-cevennes"], "qpv_2015"].tolist() == ["", ""]
 
 
 def test_both_languages():
@@ -110,7 +158,7 @@ def test_a_practice_known_by_its_commune_is_never_nearer():
     coarse = found[found["precision"] == "commune"]
     assert set(coarse["relation"]) == {"same_commune"}
     assert coarse["distance_m"].isna().all()
-    assert set(found.loc[found["relation"] == "inside", "geo_code"]) == {"QP034011", "QP031011"}
+    assert set(found.loc[found["relation"] == "inside", "geo_code"]) == {"QP031011"}
     assert not found.duplicated(["geo_code", "id"]).any()
     # every QPV of Béziers, and no other, has the workshop
     workshop = found[found["id"] == "atelier-biterrois"]
@@ -167,6 +215,15 @@ def test_addresses_of_ones_own_file(tmp_path):
         ),
         (['[[initiative.site]]\nplace = "P"\nprecision = "address"\nlon = 3.0\n'], "needs lon and lat"),
         ([COMMUNE, "lon = 3.2\nlat = 43.3\n"], "given with precision 'address' only"),
+        ([COMMUNE, 'finess = "340029693"\n'], "finess: given with precision 'structure' only"),
+        (
+            ['[[initiative.site]]\nplace = "P"\nprecision = "structure"\ncommune = "34172"\n'],
+            "precision 'structure' needs finess",
+        ),
+        (
+            ['[[initiative.site]]\nplace = "P"\nprecision = "city_quarter"\ncommune = "59350"\nquarter = "Fives"\n'],
+            "needs territory and quarter",
+        ),
         ([COMMUNE, 'qpv_2015 = ["QP034001"]\n'], "given with precision 'quarter' only"),
         (['[[initiative.site]]\nplace = "P"\nprecision = "exact"\n'], "Invalid enum value 'exact'"),
         ([COMMUNE, '[[initiative.figure]]\nlabel = { en = "x" }\npercent = 120\n'], "120.* is not a percentage"),

@@ -78,7 +78,10 @@ def test_depression_is_never_a_figure_of_qpv(rebuilt):
 def test_verdicts_of_the_published_figures(rebuilt):
     assert rebuilt.loc[rebuilt["id"] == "single_parent_families", "verdict"].tolist() == ["differs", "differs"]
     assert rebuilt.loc[rebuilt["id"] == "unemployment", "verdict"].eq("not_in_open_data").all()
-    assert rebuilt.loc[rebuilt["id"] == "participatory_practices", "verdict"].tolist() == ["differs"]
+    # Wilson's interval lies above 15 %, but the count itself depends on where the structures are
+    (practices,) = rebuilt[rebuilt["id"] == "participatory_practices"].to_dict("records")
+    assert practices["lower"] > practices["published"] > practices["least"]
+    assert practices["verdict"] == "undecided"
     assert rebuilt.loc[rebuilt["id"] == "poverty", "verdict"].eq("no_published_figure").all()
     assert rebuilt.loc[rebuilt["published"].isna(), "verdict"].isin({"no_published_figure", "not_in_open_data"}).all()
 

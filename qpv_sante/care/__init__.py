@@ -81,8 +81,8 @@ def care_supply(
         - `geo_level` (`qpv`, `commune`), `geo_code`, `geo_vintage` (communes: official codes of 2024), `name`,
           `department`;
         - `indicator`, `label`, `distance_m` (metres; missing for communes). QPV: `health_houses`, `health_centres`
-          and `health_structures` (either), from FINESS. Communes: these two, `general_practitioners`, `nurses` and
-          `pharmacies`, from the base of facilities (BPE);
+          and `health_structures` (either), from FINESS. Communes: these two, `general_practitioners`, `specialists`
+          (eleven specialties), `dentists`, `nurses` and `pharmacies`, from the base of facilities (BPE);
         - `value`: number of structures; `lower`, `upper`: those that are there for certain, and those that may be,
           given the precision of their location (missing for communes, whose counts need none). The upper bound is
           unknown where the surroundings reach a department that the source does not cover;

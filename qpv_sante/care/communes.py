@@ -12,7 +12,10 @@ from qpv_sante.geography import department_of_commune, whole_commune
 from qpv_sante.loading import gazetteer, load_observations
 from qpv_sante.territories import Territory, current_commune
 
-FACILITIES = ("health_houses", "health_centres", "general_practitioners", "nurses", "pharmacies")
+FACILITIES = (
+    *("health_houses", "health_centres"),
+    *("general_practitioners", "specialists", "dentists", "nurses", "pharmacies"),
+)
 SOURCE, YEAR, GEO_VINTAGE = "insee_bpe", 2019, 2020
 # Year of the legal populations of the code tables, and the codes of their communes
 POPULATION_YEAR, CURRENT = 2021, 2024

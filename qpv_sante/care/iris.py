@@ -42,7 +42,8 @@ def iris_bounds(
         Outlines of IRIS, which the package does not download (Contours... IRIS of IGN and Insee), with their
         codes in `iris_id`. Codes of 2020, or nearly so: an IRIS that the base does not list has none.
     indicator : str
-        `health_houses`, `health_centres`, `general_practitioners`, `nurses` or `pharmacies`.
+        A kind of facility: `health_houses`, `health_centres`, `general_practitioners`, `specialists`, `dentists`,
+        `nurses` or `pharmacies`.
     iris_id : str
         Column of IRIS codes (9 characters).
     tolerance : float

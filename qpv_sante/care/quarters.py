@@ -30,8 +30,12 @@ _NOTES: dict[str, dict[str, str]] = {
         "en": "the surroundings reach a department that the source does not cover: a minimum",
     },
     "uncertain": {
-        "fr": "{n} structure(s) de position incertaine à cette distance",
-        "en": "{n} structure(s) whose location is uncertain at this distance",
+        "fr": "{n} structures de position incertaine à cette distance",
+        "en": "{n} structures whose location is uncertain at this distance",
+    },
+    "one_uncertain": {
+        "fr": "une structure de position incertaine à cette distance",
+        "en": "one structure whose location is uncertain at this distance",
     },
     "people": {
         "fr": "population du quartier non publiée : pas de densité",
@@ -139,6 +143,6 @@ def _notes(supply: pd.DataFrame, covered: list[str], no_people: pd.Series, lang:
     add(unknown & ~outside, _NOTES["undrawn"][lang])
     add(supply["beyond"].eq(True), _NOTES["beyond"][lang])
     doubt = (supply["upper"].fillna(supply["value"]) - supply["lower"]).fillna(0).astype(int)
-    add(doubt > 0, doubt.map(lambda number: _NOTES["uncertain"][lang].format(n=number)))
+    add(doubt > 0, doubt.map(lambda n: _NOTES["uncertain" if n > 1 else "one_uncertain"][lang].format(n=n)))
     add(no_people, _NOTES["people"][lang])
     return pd.Series([(" ; " if lang == "fr" else "; ").join(texts) for texts in notes], index=supply.index)

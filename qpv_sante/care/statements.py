@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 Measure = Literal[
-    "none",
     "rest_over_host_ratio",
     "residents_with_practitioner",
     "residents_with_practitioner_iris",
@@ -49,7 +48,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     id: str
     measure: Measure
-    level: Literal["commune", "iris", "qpv", "none"]
+    level: Literal["commune", "iris", "qpv"]
     ours: Text
     difference: Text
     contrast: str = ""
@@ -239,7 +238,6 @@ def _ours(one: Statement, counted: _Counted, lang: style.Lang) -> dict[str, Any]
     blank: dict[str, Any] = dict.fromkeys(("value", "lower", "upper", "least", "most", "n_used", "n_total"), np.nan)
     blank |= {"interval": "none", "meaning": "", "flag": "unavailable", "year": "", "source": ""}
     known = {
-        "none": lambda: blank,
         "rest_over_host_ratio": lambda: _rest_over_host(one, counted),
         "residents_with_practitioner": lambda: _residents_in_served_communes(one, counted),
         "residents_with_practitioner_iris": lambda: _residents_by_iris(one, counted),

@@ -26,7 +26,7 @@ def read(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
     ----------
     source, vintage : Source, Vintage
         Each table's `code` is the column of places, `columns` names the commune's; each series' `rows` gives the
-        column of kinds and the kind, `column` the number.
+        column of kinds and the kind, or the kinds that add up, `column` the number.
     raw : RawFile
         The verified file.
 
@@ -81,9 +81,9 @@ def count_facilities(
         raise SchemaError(f"{where}: the catalogue gives no geo_level and geo_vintage.")
     if not series:
         raise SchemaError(f"{where}: no indicator of the catalogue is taken from this table.")
-    kinds = {kind for _, one in series for kind in one.rows}
+    kinds = {column for _, one in series for column in one.cells}
     numbers = {name for _, one in series for name in one.column}
-    if len(kinds) != 1 or len(numbers) != 1 or any(len(one.rows) != 1 for _, one in series):
+    if len(kinds) != 1 or len(numbers) != 1 or any(len(one.cells) != 1 for _, one in series):
         raise SchemaError(f"{where}: each series needs one and the same column of kinds and of numbers.")
     kind = frame[find_column(frame, sorted(kinds), where=where)].str.strip()
     number, flags = parse_numbers(frame[find_column(frame, sorted(numbers), where=where)], table, where=where)
@@ -103,8 +103,9 @@ def count_facilities(
         raise SchemaError(f"{where}: line {line}: {cells[line]} is not in the commune {communes[line]}.")
     placed = places.str.len() > _COMMUNE if table.geo_level == "iris" else pd.Series(True, index=places.index)
     check_codes(places[placed], table.geo_level, table.geo_vintage, where=where)
-    wanted = {one.rows[next(iter(kinds))]: indicator.id for indicator, one in series}
-    absent = sorted(set(wanted) - set(kind))
+    wanted = {indicator.id: one.cells[next(iter(kinds))] for indicator, one in series}
+    carried = {code for codes in wanted.values() for code in codes}
+    absent = sorted(carried - set(kind))
     if absent:
         raise SchemaError(
             f"{where}: no row of the kind {', '.join(absent)}; kinds of the file: {', '.join(sorted(set(kind))[:30])}. "
@@ -112,8 +113,8 @@ def count_facilities(
         )
     listed = places[placed].drop_duplicates()
     rows = []
-    for code, indicator_id in wanted.items():
-        mine = placed & (kind == code)
+    for indicator_id, codes in wanted.items():
+        mine = placed & kind.isin(codes)
         total = number[mine].groupby(places[mine]).sum().reindex(listed, fill_value=0.0)
         # the sum with a missing part is unknown: it takes the flag of that part
         unknown = flags[mine & number.isna()].groupby(places[mine & number.isna()]).first().reindex(listed)
@@ -127,6 +128,6 @@ def count_facilities(
                 }
             )
         )
-    unplaced = int(number[~placed & kind.isin(wanted)].sum())
+    unplaced = int(number[~placed & kind.isin(carried)].sum())
     long = pd.concat(rows, ignore_index=True).assign(source=key, year=vintage.year)
     return observations.tidy(long.assign(geo_level=table.geo_level, geo_vintage=table.geo_vintage)), unplaced

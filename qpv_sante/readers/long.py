@@ -270,8 +270,9 @@ class _Figures:
     def rows(self, indicator: Indicator, one: Series, table: Table) -> pd.DataFrame:
         """Rows of one indicator at one level, with the line they come from."""
         chosen = self.cells["geo_level"] == table.geo_level
-        for column, wanted in one.rows.items():
-            chosen &= plain(self.frame[find_column(self.frame, [column], where=self.where)]) == _plain(wanted)
+        for column, wanted in one.cells.items():
+            found = plain(self.frame[find_column(self.frame, [column], where=self.where)])
+            chosen &= found.isin([_plain(cell) for cell in wanted])
         if not chosen.any():
             raise SchemaError(
                 f"{self.where}: no row of {table.geo_level} where {one.rows}; {indicator.id} cannot be read. {_STOPPED}"

@@ -219,8 +219,8 @@ def _in_long(wanted: Wanted) -> Origin:
     frame = frame[frame[find_column(frame, form.year, where=where)].str.strip() == str(wanted.vintage.year)]
     for one in wanted.series():
         chosen = pd.Series(True, index=frame.index)
-        for column, text in one.rows.items():
-            chosen &= plain(frame[find_column(frame, [column], where=where)]) == plain(pd.Series([text])).iloc[0]
+        for column, texts in one.cells.items():
+            chosen &= plain(frame[find_column(frame, [column], where=where)]).isin(plain(pd.Series(texts)))
         here = describe_cells(frame[chosen], form, tables, where=where)
         for name in ("geo_level", "geo_code", "sex", "age", "category"):
             here = here[here[name] == figure[name]]
@@ -260,15 +260,15 @@ def _in_answers(wanted: Wanted) -> Origin:
 
 
 def _in_facilities(wanted: Wanted) -> Origin:
-    """Facilities: the lines of a kind in a place add up, and no line is zero."""
+    """Facilities: the lines of a kind, or of several, in a place add up, and no line is zero."""
     for one in wanted.series():
         for table in wanted.tables():
             content, member = wanted.read(table.member)
             frame = read_text_csv(content, table, where=wanted.where)
             places = frame[find_column(frame, [table.code], where=wanted.where)].str.strip()
             chosen = places.str.replace("_", "", regex=False) == wanted.figure["geo_code"]
-            for column, kind in one.rows.items():
-                chosen &= frame[find_column(frame, [column], where=wanted.where)].str.strip() == kind
+            for column, kinds in one.cells.items():
+                chosen &= frame[find_column(frame, [column], where=wanted.where)].str.strip().isin(kinds)
             rows = frame.index[chosen]
             cells = [cell for row in rows for cell in _cells(frame, int(row), [("value", one.column)], wanted)]
             return Origin(table, member, "", cells, "" if cells else "none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -19,6 +20,7 @@ from qpv_sante.geography import LEVELS
 from qpv_sante.health import published_records
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.report.diagnosis_words import HEADER_AROUND, HEADER_LIMITS, HEADER_PEERS, HEADER_PLACE, WORDS
+from qpv_sante.report.facts import COMPARED, PEOPLE, PRECARITY, only_in_other_zoning
 from qpv_sante.report.page import Section, Table
 from qpv_sante.report.sections import Made, span, with_span
 from qpv_sante.territories import COMPOSITE, Territory
@@ -75,7 +77,7 @@ def place_section(place: Territory, geo_vintage: int, lang: style.Lang) -> Made 
     notes = []
     if record.match:
         told = {"method": record.match.method[lang], "precision": record.match.precision[lang]}
-        notes.append(WORDS["place_method"][lang].format(**told, computed=record.match.computed))
+        notes.append(WORDS["place_method"][lang].format(**told, computed=_day(record.match.computed, lang)))
     table = Table(WORDS["place_table"][lang], HEADER_PLACE[lang], rows, text_columns=(0, 1)) if rows else None
     return (
         Section(
@@ -88,10 +90,34 @@ def place_section(place: Territory, geo_vintage: int, lang: style.Lang) -> Made 
     )
 
 
+def _day(text: str, lang: style.Lang) -> str:
+    """A date as written in a language."""
+    day = date.fromisoformat(text)
+    number = "1er" if day.day == 1 else str(day.day)
+    return f"{number} {_MONTHS[day.month - 1]} {day.year}" if lang == "fr" else text
+
+
+_MONTHS = (
+    *("janvier", "février", "mars", "avril", "mai", "juin"),
+    *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
+)
+
+
 def essentials_section(facts: pd.DataFrame, lang: style.Lang) -> Section:
     """The half-page of findings."""
     notes = [style.typography(WORDS["essentials_note"][lang], lang)]
     return Section(WORDS["essentials"][lang], findings=findings.half_page(facts, lang), notes=notes)
+
+
+def _other_zoning(listed: dict[int, tuple[tuple[str, int], ...]], geo_vintage: int, lang: style.Lang) -> list[str]:
+    """What the report of the other zoning tells and that this one cannot."""
+    names = only_in_other_zoning(listed, geo_vintage)
+    if not names:
+        return []
+    shorts = [findings.uncapitalised(catalogue().indicator(name).short[lang]) for name in names]
+    joined = (" ; " if lang == "fr" else "; ").join(shorts)
+    other = next(zoning for zoning in listed if zoning != geo_vintage)
+    return [WORDS["other_zoning"][lang].format(vintage=geo_vintage, other=other, names=joined)]
 
 
 def peers_section(facts: pd.DataFrame, part: str, geo_vintage: int, lang: style.Lang) -> Section:
@@ -118,7 +144,11 @@ def peers_section(facts: pd.DataFrame, part: str, geo_vintage: int, lang: style.
         )
     caption = WORDS["peers_caption"][lang].format(vintage=geo_vintage)
     table = Table(style.typography(caption, lang), HEADER_PEERS[lang], rows, text_columns=(0, 3, 6, 7))
-    notes = [WORDS["peers_note"][lang], WORDS["edition"][lang]]
+    listed = facts[facts["part"] == part]
+    notes = [WORDS["peers_note"][lang]]
+    if listed["year_label"].ne(listed["year"].astype(str)).any():
+        notes.append(WORDS["edition"][lang])
+    notes += _other_zoning({"people": PEOPLE, "precarity": PRECARITY}[part], geo_vintage, lang)
     return Section(WORDS[part][lang], table=table, notes=[style.typography(text, lang) for text in notes])
 
 
@@ -149,6 +179,7 @@ def around_section(facts: pd.DataFrame, geo_vintage: int, lang: style.Lang) -> S
     notes += [
         WORDS["limits_reference"][lang].format(label=fact["label"], reference=fact["reference_label"]) for fact in said
     ]
+    notes += _other_zoning(COMPARED, geo_vintage, lang)
     title = WORDS["around"][lang]
     return Section(title, table=table, notes=[style.typography(text, lang) for text in dict.fromkeys(notes)])
 

@@ -48,6 +48,12 @@ WORDS: dict[str, dict[str, Any]] = {
         "fr": "« Édition » : année du fichier de l'Insee ; celle de la mesure n'y est pas écrite.",
         "en": "“Edition”: year of Insee's file; that of the measure is not written in it.",
     },
+    "other_zoning": {
+        "fr": "Aucun fichier lu ne les donne pour les QPV de {vintage} : {names}. Ils sont dans le rapport en zonage "
+        "{other}.",
+        "en": "No file read gives them for the QPV of {vintage}: {names}. They are in the report of the zoning of "
+        "{other}.",
+    },
     "around": {
         "fr": "Précarité : les QPV et ce qui les entoure",
         "en": "Precarity: QPV and what surrounds them",
@@ -69,8 +75,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "range": {"fr": "de {least} à {most}", "en": "{least} to {most}"},
     "health_finding": {
         "fr": "{level} {place}, et non ses QPV : {label}, {year} : {value} contre {reference} en France, soit "
-        "{difference} "
-        "(de {low} à {high}).",
+        "{difference} (de {low} à {high}).",
         "en": "{level} {place}, and not its QPV: {label}, {year}: {value} against {reference} in France, that is "
         "{difference} ({low} to {high}).",
     },
@@ -85,9 +90,20 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "supply_finding": {
         "fr": "{place} : {density} {label} pour 10 000 habitants en {year}, contre {reference} dans {against}, soit "
-        "{ratio} fois (de {low} à {high}).",
+        "{ratio} fois cette densité (de {low} à {high}).",
         "en": "{place}: {density} {label} per 10,000 inhabitants in {year}, against {reference} in {against}, that is "
-        "{ratio} times ({low} to {high}).",
+        "{ratio} times that density ({low} to {high}).",
+    },
+    "supply_nothing": {
+        "fr": "{place}, {label} : 0 en {year}, contre {reference} pour 10 000 habitants dans {against} (rapport d'au "
+        "plus {high}).",
+        "en": "{place}, {label}: 0 in {year}, against {reference} per 10,000 inhabitants in {against} (a ratio of at "
+        "most {high}).",
+    },
+    "supply_doubt": {"fr": " À interpréter avec prudence.", "en": " To be read with caution."},
+    "supply_more": {
+        "fr": "Les autres écarts établis sont dans le tableau.",
+        "en": "The other established gaps are in the table.",
     },
     "supply_undecided": {
         "fr": "Sans direction établie : {names}.",
@@ -111,9 +127,25 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "Health houses and centres in and around QPV",
     },
     "near_summary": {
-        "fr": "{inside} QPV sur {total} ont une maison ou un centre de santé dans leur contour ; {near} à 500 m au "
-        "plus.",
-        "en": "{inside} QPV of {total} have a health house or centre inside their outline; {near} at most 500 m away.",
+        "fr": "QPV qui ont une maison ou un centre de santé dans leur contour : {inside} ; à 500 m au plus : {near}.",
+        "en": "QPV with a health house or centre inside their outline: {inside}; at most 500 m away: {near}.",
+    },
+    "near_count": {"fr": "{number} sur {total}", "en": "{number} of {total}"},
+    "near_doubt": {
+        "fr": " (de {low} à {high} selon la position des structures)",
+        "en": " ({low} to {high} depending on where the structures are)",
+    },
+    "near_caption": {
+        "fr": "Maisons ou centres de santé, {year}, pour 10 000 habitants du quartier en {people}",
+        "en": "Health houses or centres, {year}, per 10,000 inhabitants of the quarter in {people}",
+    },
+    "near_note": {
+        "fr": "Structures de FINESS situées dans le quartier, ou à cette distance au plus de son contour. Ce qui est "
+        "là n'est pas ce à quoi les habitants ont accès : capacité, horaires, tarifs et patientèle ne sont pas connus. "
+        "Bornes du nombre : position à 100 m près, par convention, sa précision n'étant pas publiée.",
+        "en": "Structures of FINESS in the quarter, or at most at that distance from its outline. What is there is not "
+        "what residents can use: capacity, hours, fees and patients are not known. Bounds of the number: locations "
+        "within 100 m, by convention, as their precision is not published.",
     },
     "near_absent": {
         "fr": "La source des structures ne couvre que l'Occitanie : rien n'est dit des quartiers d'ici. Ce n'est pas "
@@ -128,12 +160,14 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "Practices of the project's documents, in the QPV of the territory or near them",
     },
     "practices_note": {
-        "fr": "Relation la plus forte que le lieu connu permette ; « même commune » : le document ne donne rien de "
-        "plus "
-        "fin, ou le QPV est plus loin. Une liste de documents, et non un recensement des pratiques.",
-        "en": "The strongest relation that the known place allows; “same commune”: the document gives nothing finer, "
-        "or the "
-        "QPV is farther. A list from documents, not a census of practices.",
+        "fr": "Relation la plus forte que le lieu connu permette ; « même commune » : rien de plus fin n'est connu, "
+        "ou le QPV est plus loin ; « même quartier de la ville » : ce quartier recoupe le QPV en partie. Entre "
+        "parenthèses, la précision du lieu ; celle de FINESS n'étant pas publiée, 100 m de doute sont admis par "
+        "convention. Une liste tirée de documents, et non un recensement des pratiques.",
+        "en": "The strongest relation that the known place allows; “same commune”: nothing finer is known, or the QPV "
+        "is farther; “same quarter of the city”: that quarter overlaps the QPV in part. In brackets, the precision of "
+        "the place; as that of FINESS is not published, 100 m of doubt are allowed by convention. A list from "
+        "documents, not a census of practices.",
     },
     "practices_none": {
         "fr": "Les documents du projet ne nomment aucune pratique dans ces communes.",
@@ -147,8 +181,18 @@ WORDS: dict[str, dict[str, Any]] = {
     "relation": {
         "inside": {"fr": "dans le QPV", "en": "inside the QPV"},
         "nearby": {"fr": "à proximité", "en": "nearby"},
+        "same_quarter": {"fr": "même quartier de la ville", "en": "same quarter of the city"},
         "same_commune": {"fr": "même commune", "en": "same commune"},
     },
+    "precision": {
+        "address": {"fr": "adresse", "en": "address"},
+        "structure": {"fr": "position FINESS", "en": "FINESS location"},
+        "quarter": {"fr": "QPV", "en": "QPV"},
+        "city_quarter": {"fr": "quartier de la ville", "en": "quarter of the city"},
+        "commune": {"fr": "commune", "en": "commune"},
+        "department": {"fr": "département", "en": "department"},
+    },
+    "about": {"fr": "environ ", "en": "about "},
     "number": {"fr": "{n} QPV", "en": "{n} QPV"},
     "slide": {
         "fr": "La diapositive du webinaire, refaite en données ouvertes",
@@ -162,7 +206,11 @@ WORDS: dict[str, dict[str, Any]] = {
         "have of the document gives none. “Agrees”: the same definition, and the published figure lies within the "
         "bounds.",
     },
-    "slide_because": {"fr": "{verdict} : {because}", "en": "{verdict}: {because}"},
+    "slide_because": {"fr": "{verdict}. {because}", "en": "{verdict}. {because}"},
+    "slide_placed": {
+        "fr": " ; de {between} selon la position des structures",
+        "en": "; {between} depending on where the structures are",
+    },
     "between": {"fr": "entre {low} et {high}", "en": "between {low} and {high}"},
     "limits": {
         "fr": "Ce que les données ouvertes ne disent pas à ce niveau",
@@ -178,8 +226,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "limits_none": {"fr": "aucun, dans les sources lues", "en": "none, in the sources read"},
     "limits_reference": {
-        "fr": "{label} : {reference} n'est publié que pour une part des habitants.",
-        "en": "{label}: {reference} is published for a part of the people only.",
+        "fr": "{label} : la référence « {reference} » n'est publiée que pour une part des habitants.",
+        "en": "{label}: the reference “{reference}” is published for a part of the people only.",
     },
 }
 HEADER_PLACE = {
@@ -197,12 +245,16 @@ HEADER_AROUND = {
            "Statut"),
     "en": ("Indicator, year", "QPV (bounds)", "QPV used", "Reference", "Value (bounds)", "Gap (bounds)", "Status"),
 }  # fmt: skip
+# then, for each reference, its density and the ratio; last the status
 HEADER_SUPPLY = {
-    "fr": ("Territoire", "Ce qui est compté", "Nombre", "Pour 10 000 habitants (bornes)", "En regard", "Valeur",
-           "Rapport (bornes)", "Statut"),
-    "en": ("Territory", "What is counted", "Number", "Per 10,000 inhabitants (bounds)", "Beside", "Value",
-           "Ratio (bounds)", "Status"),
-}  # fmt: skip
+    "fr": ("Territoire", "Ce qui est compté", "Nombre", "Pour 10 000 habitants (bornes)"),
+    "en": ("Territory", "What is counted", "Number", "Per 10,000 inhabitants (bounds)"),
+}
+HEADER_RATIO = {"fr": ("Rapport (bornes)", "Statut"), "en": ("Ratio (bounds)", "Status")}
+HEADER_NEAR = {
+    "fr": ("Quartier", "Distance", "Nombre (bornes)", "Pour 10 000 habitants (bornes)", "Statut", "Note"),
+    "en": ("Quarter", "Distance", "Number (bounds)", "Per 10,000 inhabitants (bounds)", "Status", "Note"),
+}
 HEADER_PRACTICES = {
     "fr": ("Pratique", "Type", "Lieu", "Relation aux QPV", "Distance", "QPV", "Ce que le document compte", "Document"),
     "en": ("Practice", "Kind", "Place", "Relation to QPV", "Distance", "QPV", "What the document counts", "Document"),

@@ -11,6 +11,7 @@ import pandas as pd
 from qpv_sante import loading, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import UnavailableLevelError
+from qpv_sante.health import published_records
 from qpv_sante.references import REFERENCES
 from qpv_sante.territories import COMPOSITE, Territory
 
@@ -67,6 +68,7 @@ WIDE = ("country", "region", "department", "epci", "urban_unit")
 # IRIS of Caf are withheld too often for a region or the country to be added up
 _FAR = ("poverty_rate", "median_standard_of_living", "social_benefit_income_share")
 _SIDES = ("value", "lower", "upper")
+_FEW = 4  # communes that a label names
 FACT_COLUMNS = (
     *("part", "indicator", "label", "kind", "unit", "year", "year_label", "reference", "reference_label"),
     *_SIDES,
@@ -82,17 +84,38 @@ _TOO_FEW = {
 }
 _PEERS = {
     "country": {"fr": "ensemble des QPV de France", "en": "all QPV of France"},
-    "region": {"fr": "QPV de {name}", "en": "QPV of {name}"},
+    "region": {"fr": "QPV de la région {name}", "en": "QPV of the region {name}"},
 }
+
+
+def only_in_other_zoning(listed: dict[int, tuple[tuple[str, int], ...]], geo_vintage: int) -> list[str]:
+    """Indicators of the other zoning's diagnosis that no file read publishes by QPV of this one.
+
+    Examples
+    --------
+    >>> only_in_other_zoning(PRECARITY, 2024)
+    ['c2s_share', 'limited_duration_job_share']
+    >>> only_in_other_zoning(PRECARITY, 2015)
+    []
+    """
+    here = {name for name, _ in listed[geo_vintage]}
+    names = dict.fromkeys(name for zoning in listed for name, _ in listed[zoning] if name not in here)
+    level = ("qpv", geo_vintage)
+    return [
+        name
+        for name in names
+        if all((one["geo_level"], one["geo_vintage"]) != level for one in published_records(name))
+    ]
 
 
 def references_of(indicator: str, place: Territory | None) -> tuple[str, ...]:
     """What a team would hold its QPV against, in order.
 
-    The rule: a quarter, a city or a named group of them is held against its city first, then the city outside QPV, the
-    region and the country; a region or another wide territory against the outside of QPV first, then the communes that
-    host them, the region and the country. Medians and scores cannot be subtracted: they have no outside. Caf shares
-    have neither region nor country, whose IRIS are withheld too often.
+    The rule: a quarter, a city or a named group of them is held against its city first (the communes that host the QPV
+    where it has several), then what the QPV leave of the communes that host them, the region and the country; a region
+    or another wide territory against the outside of QPV first, then the communes that host them, the region and the
+    country. A city is itself, even where its QPV reach into other communes. Medians and scores cannot be subtracted:
+    they have no outside. Caf shares have neither region nor country, whose IRIS are withheld too often.
 
     Parameters
     ----------
@@ -110,17 +133,25 @@ def references_of(indicator: str, place: Territory | None) -> tuple[str, ...]:
     >>> references_of("poverty_rate", Territory("region", "76", "Occitanie"))
     ('rest_of_commune', 'commune', 'region', 'country')
     >>> references_of("rsa_recipient_share", Territory("commune", "31555", "Toulouse"))
-    ('commune', 'rest_of_commune')
+    ('commune:31555', 'rest_of_commune')
     """
     wide = place is None or place.level in WIDE
     pooled = catalogue().indicator(indicator).kind == "rate"
     far = ["region", "country"] if indicator in _FAR else []
     if place is None or place.level == "country":
         far = [name for name in far if name != "region"]
-    near = ["rest_of_commune", "commune"] if wide else ["commune", "rest_of_commune"]
+    city = "commune" if wide else _city(place)
+    near = ["rest_of_commune", city] if wide else [city, "rest_of_commune"]
     if not pooled:
-        near = [] if wide else ["commune"]
+        near = [] if wide else [city]
     return (*near, *far)
+
+
+def _city(place: Territory | None) -> str:
+    """The one commune of a territory, or those that host its QPV."""
+    places = loading.gazetteer()
+    codes = [] if place is None else places.communes.loc[places.communes_in(place), "code"].tolist()
+    return f"commune:{codes[0]}" if len(codes) == 1 else "commune"
 
 
 def rows_of(place: Territory | None) -> str:
@@ -161,16 +192,17 @@ def facts_of(place: Territory | None, geo_vintage: int, compare: Compare, lang: 
     for indicator, year in COMPARED[geo_vintage]:
         known = catalogue().indicator(indicator)
         for reference in references_of(indicator, place):
+            label = reference_label(reference, place, geo_vintage, lang)
             asked = {"geo_vintage": geo_vintage, "year": year, "reference": reference, "territory": place, "lang": lang}
             try:
                 frame = compare(indicator, by=None if known.kind == "rate" else "qpv", **asked)
             except UnavailableLevelError:
                 if not any(row["indicator"] == indicator for row in rows):
                     raise  # nothing of the QPV themselves
-                rows.append(_without_reference(rows[-1], reference, place, lang))
+                rows.append(_without_reference(rows[-1], reference, label, lang))
                 continue
             row = _row(frame, known, "surroundings", lang, reference)
-            row["reference_label"] = reference_label(reference, place, lang)
+            row["reference_label"] = label
             rows.append(row)
     for part, listed in (("people", PEOPLE), ("precarity", PRECARITY)):
         for indicator, year in listed[geo_vintage]:
@@ -178,33 +210,41 @@ def facts_of(place: Territory | None, geo_vintage: int, compare: Compare, lang: 
     return pd.DataFrame(rows, columns=list(FACT_COLUMNS)).astype({"year": int})
 
 
-def reference_label(reference: str, place: Territory | None, lang: style.Lang) -> str:
+def reference_label(reference: str, place: Territory | None, geo_vintage: int, lang: style.Lang) -> str:
     """Words for a reference: its name where it is one commune or one region, which hold the QPV.
+
+    Of a city or a group of quarters whose QPV lie in a few communes, these are named.
 
     Examples
     --------
-    >>> reference_label("commune", loading.gazetteer().resolve("lille-sud"), "fr")
+    >>> lille = loading.gazetteer().resolve("lille-sud")
+    >>> reference_label("commune:59350", lille, 2015, "fr")
     'Lille, QPV compris'
+    >>> reference_label("rest_of_commune", lille, 2015, "en")
+    'outside QPV, same communes (Faches-Thumesnil, Lezennes, Lille, Loos)'
     """
-    if reference in ("commune", "region") and place is not None and place.level not in WIDE:
-        places = loading.gazetteer()
-        column = "code" if reference == "commune" else "region"
-        codes = places.communes.loc[places.communes_in(place), column].dropna().unique()
+    places = loading.gazetteer()
+    if reference.startswith("commune:"):
+        return _HOLDS[lang].format(name=places.name_of("commune", reference.partition(":")[2]))
+    if reference == "region" and place is not None:
+        codes = places.communes.loc[places.communes_in(place), "region"].dropna().unique()
         if len(codes) == 1:
-            return _HOLDS[lang].format(name=places.name_of(reference, str(codes[0])))
-    if reference == "region" and place is not None and place.level == "region":
-        return _HOLDS[lang].format(name=place.name)
-    return REFERENCES[reference][lang]
+            return _HOLDS[lang].format(name=places.name_of("region", str(codes[0])))
+    label = REFERENCES[reference][lang]
+    if reference in ("commune", "rest_of_commune") and place is not None and place.level not in WIDE:
+        hosts = places.qpv_in(place, geo_vintage)["communes"].str.split(";").explode().unique()
+        names = places.communes.loc[places.communes["code"].isin(hosts), "name"].sort_values()
+        if 1 < len(names) <= _FEW:
+            return f"{label} ({', '.join(names)})"
+    return label
 
 
-def _without_reference(
-    row: dict[str, Any], reference: str, place: Territory | None, lang: style.Lang
-) -> dict[str, Any]:
+def _without_reference(row: dict[str, Any], reference: str, label: str, lang: style.Lang) -> dict[str, Any]:
     """The QPV side of a fact, where a reference is published for too few people: the row stays, and says so."""
     gap = ("difference", "difference_lower", "difference_upper", "ratio", "ratio_lower", "ratio_upper")
     counts = ("below", "above", "nearest_ratio")
     blank = dict.fromkeys((*(f"reference_{side}" for side in _SIDES), *gap, *counts), np.nan)
-    told = {"reference": reference, "reference_label": reference_label(reference, place, lang)}
+    told = {"reference": reference, "reference_label": label}
     return row | blank | told | {"reference_flag": "unavailable", "note": _TOO_FEW[lang], "reference_source": ""}
 
 

@@ -8,24 +8,29 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import care, intervals, listing, loading, style
-from qpv_sante.care.communes import PER, POPULATION_YEAR, SOURCE, YEAR, load_commune_counts
+from qpv_sante.care.communes import DOUBTFUL, PER, POPULATION_YEAR, SOURCE, YEAR, load_commune_counts
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, StoreError, UnknownNameError
-from qpv_sante.findings import LEAST_RATIO
+from qpv_sante.findings import LEAST_RATIO, uncapitalised
 from qpv_sante.observations import FLAG_LABELS
-from qpv_sante.report.diagnosis_words import HEADER_SUPPLY
+from qpv_sante.report.diagnosis_words import HEADER_NEAR, HEADER_RATIO, HEADER_SUPPLY
 from qpv_sante.report.diagnosis_words import WORDS as SAID
 from qpv_sante.report.facts import WIDE
 from qpv_sante.report.page import Section, Table
 from qpv_sante.report.sections import Made, span, with_span
-from qpv_sante.report.words import HEADER_CARE, HEADER_CARE_ONE, WORDS
+from qpv_sante.report.words import HEADER_CARE_ONE, WORDS
 from qpv_sante.territories import Territory
 
 # of a territory with many QPV: one count a quarter
 _ONE_COUNT, _ONE_DISTANCE = "health_structures", 500.0
 _MAX_ROWS, _MAX_QUARTERS, _MAX_COMMUNES = 30, 6, 12
-# Professionals that the base counts well enough to be compared (pharmacies are not, see the catalogue)
-COMPARED_FACILITIES = ("general_practitioners", "nurses")
+# What a commune's supply is told by, in order; the sentences leave out what the base counts badly
+COMPARED_FACILITIES = (
+    *("general_practitioners", "specialists", "dentists", "nurses"),
+    *("pharmacies", "health_houses", "health_centres"),
+)
+_STRUCTURES = ("health_houses", "health_centres")  # rare: their densities need a decimal more
+_MOST_FINDINGS = 6
 GAP_COLUMNS = (
     *("place", "indicator", "label", "value", "population", "density", "density_lower", "density_upper", "reference"),
     *("reference_label", "reference_density", "ratio", "ratio_lower", "ratio_upper", "interval", "flag"),
@@ -59,9 +64,12 @@ def care_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) ->
     if single:
         table = _one_quarter(kept[kept["indicator"] != _ONE_COUNT], title, numbered, lang)
     else:
-        rows = [_row(row, numbered, lang) for row in kept.head(_MAX_ROWS).to_dict("records")]
-        table = Table(title, HEADER_CARE[lang], rows, text_columns=(0, 1, 8))
-    notes = [WORDS["care_note"][lang]]
+        names = _named(kept["geo_code"], geo_vintage)
+        rows = [_row(row, names, numbered, lang) for row in kept.head(_MAX_ROWS).to_dict("records")]
+        one = kept.iloc[0]
+        caption = SAID["near_caption"][lang].format(year=one["year"], people=one["population_year"])
+        table = Table(style.typography(caption, lang), HEADER_NEAR[lang], rows, text_columns=(0, 4, 5))
+    notes = [(WORDS["care_note"] if single else SAID["near_note"])[lang]]
     notes += [f"({number}) {style.capitalise(text)}." for text, number in numbered.items()]
     if len(kept) > _MAX_ROWS and not single:
         notes.append(WORDS["cut"][lang].format(shown=_MAX_ROWS, total=len(kept)))
@@ -115,37 +123,47 @@ def _count(row: Any, lang: style.Lang) -> str:
 def _summary(quarters: pd.DataFrame, lang: style.Lang) -> str:
     """How many QPV have a structure, inside and near; those that the source does not cover are not counted."""
     counts = quarters[(quarters["indicator"] == _ONE_COUNT) & quarters["value"].notna()]
-    number = {
-        distance: int((counts.loc[counts["distance_m"] == distance, "value"] > 0).sum())
-        for distance in (0.0, _ONE_DISTANCE)
-    }
-    total = counts["geo_code"].nunique()
-    text = SAID["near_summary"][lang].format(inside=number[0.0], near=number[_ONE_DISTANCE], total=total)
+
+    def number(distance: float) -> str:
+        at = counts[counts["distance_m"] == distance]
+        # beyond what the source covers, there may be one
+        sides = [int((at[name].fillna(np.inf) > 0).sum()) for name in ("value", "lower", "upper")]
+        shown, low, high = (style.format_number(side, 0, lang=lang) for side in sides)
+        text = SAID["near_count"][lang].format(number=shown, total=style.format_number(len(at), 0, lang=lang))
+        return text + (SAID["near_doubt"][lang].format(low=low, high=high) if sides[1] != sides[2] else "")
+
+    text = SAID["near_summary"][lang].format(inside=number(0.0), near=number(_ONE_DISTANCE))
     return style.typography(text, lang)
 
 
-def _row(row: dict[Any, Any], numbered: dict[str, int], lang: style.Lang) -> list[str]:
-    """One count as printed; its note is added to those already numbered."""
+def _named(codes: pd.Series, geo_vintage: int) -> dict[str, str]:
+    """Quarters with their code and their communes: many bear the same name."""
+    places = loading.gazetteer()
+    names = places.communes.set_index("code")["name"]
+    table = places.qpv_in(None, geo_vintage).set_index("geo_code").loc[codes.unique()]
+    return {
+        code: f"{row.name_}, {', '.join(names.get(one, one) for one in row.communes.split(';'))} ({code})"
+        for code, row in zip(table.index, table.rename(columns={"name": "name_"}).itertuples(), strict=True)
+    }
+
+
+def _row(row: dict[Any, Any], names: dict[str, str], numbered: dict[str, int], lang: style.Lang) -> list[str]:
+    """The structures of a quarter at one distance; the note is added to those already numbered."""
     metres = row["distance_m"]
-    inside = WORDS["care_inside"][lang]
-    far = "–" if pd.isna(metres) else inside if metres == 0 else style.format_number(metres, 0, lang=lang, symbol="m")
     note = row["note"] if isinstance(row["note"], str) else ""
+    density = span(row["density_lower"], row["density_upper"], 1, lang)
     return [
-        f"{row['name']} ({listing.level_label(str(row['geo_level']), lang)})",
-        str(row["label"]),
-        "–" if pd.isna(row["year"]) else f"{row['year']:.0f}",
-        far,
-        style.format_number(row["value"], 0, lang=lang),
-        span(row["lower"], row["upper"], 0, lang),
-        style.format_number(row["density"], 1, lang=lang),
-        span(row["density_lower"], row["density_upper"], 1, lang),
+        names[row["geo_code"]],
+        WORDS["care_inside"][lang] if metres == 0 else style.format_number(metres, 0, lang=lang, symbol="m"),
+        _count(row, lang),
+        with_span(style.format_number(row["density"], 1, lang=lang), density),
         FLAG_LABELS[str(row["flag"])][lang],
         f"({numbered.setdefault(note, len(numbered) + 1)})" if note else "",
     ]
 
 
 def commune_gaps(place: Territory | None, geo_vintage: int, lang: style.Lang = "fr") -> pd.DataFrame:
-    """Professionals per inhabitant of a territory's communes, against the other communes around them.
+    """Professionals and structures per inhabitant of a territory's communes, against the other communes around them.
 
     Parameters
     ----------
@@ -157,10 +175,11 @@ def commune_gaps(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     Returns
     -------
     DataFrame
-        One row a place (each commune, up to twelve, then all of them together), kind of professional and reference
+        One row a place (each commune, up to twelve, then all of them together), kind of facility and reference
         (`department`, `region`, `country`: the other communes of these, the place's own taken out). `density` is per
         10,000 inhabitants with exact Poisson limits at 95 %, `ratio` that of the place over the reference, of two
-        Poisson rates. A commune of which the base says nothing is left out, and `flag` is then `unreliable`.
+        Poisson rates. A commune of which the base says nothing is left out, and `flag` is then `unreliable`; so it is
+        of pharmacies, which the base counts badly (see the caveats of the catalogue).
 
     Raises
     ------
@@ -190,7 +209,7 @@ def commune_gaps(place: Territory | None, geo_vintage: int, lang: style.Lang = "
                 other = around & ~own & usable
                 base = {"place": name, "indicator": indicator, "label": catalogue().indicator(indicator).label[lang]}
                 base |= {"reference": reference, "reference_label": _rest(reference, communes, inside, lang)}
-                doubtful = (~usable[own]).any() or (flag[own] == "unreliable").any()
+                doubtful = indicator in DOUBTFUL or (~usable[own]).any() or (flag[own] == "unreliable").any()
                 rows.append(base | _ratio(value, communes["population"], own & usable, other, bool(doubtful)))
     return pd.DataFrame(rows, columns=list(GAP_COLUMNS))
 
@@ -237,60 +256,70 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
         gaps = commune_gaps(place, geo_vintage, lang)
     except StoreError:
         return None
-    rows = [
-        [
-            str(row.place),
-            str(row.label),
-            style.format_number(row.value, 0, lang=lang),
-            with_span(
-                style.format_number(row.density, 1, lang=lang), span(row.density_lower, row.density_upper, 1, lang)
-            ),
-            str(row.reference_label),
-            style.format_number(row.reference_density, 1, lang=lang),
-            with_span(style.format_number(row.ratio, 2, lang=lang), span(row.ratio_lower, row.ratio_upper, 2, lang)),
-            FLAG_LABELS[str(row.flag)][lang],
-        ]
-        for row in gaps.sort_values(["place", "indicator"], kind="stable", key=_as_listed).itertuples(index=False)
-    ]
+    references = gaps[["reference", "reference_label"]].drop_duplicates()
+    rows = []
+    for (place_name, label), found in gaps.groupby(["place", "label"], sort=False):
+        one, at = found.iloc[0], found.set_index("reference")
+        decimals = _decimals(one["indicator"])
+        density = span(one["density_lower"], one["density_upper"], decimals, lang)
+        cells = [style.format_number(one["value"], 0, lang=lang)]
+        cells.append(with_span(style.format_number(one["density"], decimals, lang=lang), density))
+        for reference in references["reference"]:
+            ratio = span(at.loc[reference, "ratio_lower"], at.loc[reference, "ratio_upper"], 2, lang)
+            cells.append(style.format_number(at.loc[reference, "reference_density"], decimals, lang=lang))
+            cells.append(with_span(style.format_number(at.loc[reference, "ratio"], 2, lang=lang), ratio))
+        rows.append([str(place_name), str(label), *cells, FLAG_LABELS[str(one["flag"])][lang]])
+    order = {name: rank for rank, name in enumerate(gaps["place"].unique())}
+    rows.sort(key=lambda row: order[row[0]])
+    ratio_header, flag_header = HEADER_RATIO[lang]
+    beside = [head for label in references["reference_label"] for head in (style.capitalise(label), ratio_header)]
+    header = (*HEADER_SUPPLY[lang], *beside, flag_header)
     title = SAID["supply"][lang]
-    table = Table(SAID["supply_caption"][lang], HEADER_SUPPLY[lang], rows, text_columns=(0, 1, 4, 7))
+    table = Table(SAID["supply_caption"][lang], header, rows, text_columns=(0, 1, len(header) - 1))
     note = style.typography(SAID["supply_note"][lang].format(year=YEAR, people=POPULATION_YEAR), lang)
     source = catalogue().source(SOURCE).key(str(YEAR))
     return Section(title, supply_findings(gaps, lang), table=table, notes=[note]), listing.cite(source).split("\n")
 
 
-def _as_listed(column: pd.Series) -> pd.Series:
-    """Order of first appearance."""
-    return column.map({name: rank for rank, name in enumerate(column.unique())})
+def _decimals(indicator: str) -> int:
+    return 2 if indicator in _STRUCTURES else 1
 
 
 def supply_findings(gaps: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
     """Sentences on the nearest reference of each place, where the interval of the ratio leaves 1 on one side.
 
-    The farthest from 1 first, by the bound; places without a direction are named.
+    The farthest from 1 first, by the bound, six at most; what has no direction is named, place by place. What the
+    base counts badly is in the table only.
     """
-    near = gaps.drop_duplicates(["place", "indicator"])
-    said, undecided = [], []
+    near = gaps[~gaps["indicator"].isin(DOUBTFUL)].drop_duplicates(["place", "indicator"])
+    said: list[tuple[float, str]] = []
+    undecided: dict[str, list[str]] = {}
     for row in near.to_dict("records"):
         low, high = row["ratio_lower"], row["ratio_upper"]
         least = low if low > 1 else 1 / high if pd.notna(high) and 0 < high < 1 else 1.0
         if least < LEAST_RATIO:
-            undecided.append(f"{row['place']}, {str(row['label']).lower()}")
+            short = catalogue().indicator(str(row["indicator"])).short[lang]
+            undecided.setdefault(str(row["place"]), []).append(uncapitalised(short))
             continue
-        text = SAID["supply_finding"][lang].format(
+        decimals = _decimals(row["indicator"])
+        text = SAID["supply_finding" if row["value"] else "supply_nothing"][lang].format(
             place=row["place"],
-            density=style.format_number(row["density"], 1, lang=lang),
-            label=str(row["label"]).lower(),
+            density=style.format_number(row["density"], decimals, lang=lang),
+            label=uncapitalised(str(row["label"])),
             year=YEAR,
-            reference=style.format_number(row["reference_density"], 1, lang=lang),
+            reference=style.format_number(row["reference_density"], decimals, lang=lang),
             against=row["reference_label"],
             ratio=style.format_number(row["ratio"], 2, lang=lang),
             low=style.format_number(low, 2, lang=lang),
             high=style.format_number(high, 2, lang=lang),
         )
+        text += SAID["supply_doubt"][lang] if row["flag"] == "unreliable" else ""
         said.append((-least, style.typography(text, lang)))
     texts = [text for _, text in sorted(said)]
+    if len(texts) > _MOST_FINDINGS:
+        texts = [*texts[:_MOST_FINDINGS], SAID["supply_more"][lang]]
     if undecided:
-        names = " ; ".join(undecided) if lang == "fr" else "; ".join(undecided)
-        texts.append(style.typography(SAID["supply_undecided"][lang].format(names=names), lang))
+        names = [f"{place} ({', '.join(kinds)})" for place, kinds in undecided.items()]
+        joined = (" ; " if lang == "fr" else "; ").join(names)
+        texts.append(style.typography(SAID["supply_undecided"][lang].format(names=joined), lang))
     return texts

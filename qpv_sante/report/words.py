@@ -202,29 +202,3 @@ HEADER_CARE_ONE = {  # of one quarter: what is counted, year, one column a dista
     "fr": ("Ce qui est compté", "Année", "Commune", "Pour 10 000 habitants", "Statut", "Note"),
     "en": ("What is counted", "Year", "Commune", "Per 10,000 inhabitants", "Status", "Note"),
 }
-HEADER_CARE = {
-    "fr": (
-        "Territoire",
-        "Ce qui est compté",
-        "Année",
-        "Distance",
-        "Nombre",
-        "Bornes",
-        "Pour 10 000 habitants",
-        "Bornes",
-        "Statut",
-        "Note",
-    ),
-    "en": (
-        "Territory",
-        "What is counted",
-        "Year",
-        "Distance",
-        "Number",
-        "Bounds",
-        "Per 10,000 inhabitants",
-        "Bounds",
-        "Status",
-        "Note",
-    ),
-}
