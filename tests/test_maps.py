@@ -253,10 +253,10 @@ def test_settings_and_frames_are_left_as_they_were():
 def test_axes_of_another_size():
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5))
     assert draw(quarters(MIXED, MIXED_FLAGS), ax=axes[1]) is axes[1]
     assert not axes[1].axison and axes[0].axison
-    assert figure.get_size_inches().tolist() == [9, 3]
+    assert figure.get_size_inches().tolist() == [11, 5]
 
 
 @needs_data

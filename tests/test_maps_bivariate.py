@@ -164,9 +164,9 @@ def test_everything_fits_and_nothing_covers_the_map():
 def test_axes_of_another_size_are_kept():
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5))
     assert draw(quarters([1.0, 2, 3], [1.0, 2, 3]), ax=axes[1]) is axes[1]
-    assert figure.get_size_inches().tolist() == [9, 3]
+    assert figure.get_size_inches().tolist() == [11, 5]
     assert counts(axes[1]) == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qpv_sante import style
-from qpv_sante.catalogue import catalogue
+from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts.common import missing_words
 from qpv_sante.errors import InvalidInputError
 
@@ -23,6 +23,7 @@ _KINDS: dict[str, dict[str, str]] = {
         "gradient": "Gradient entre groupes",
         "concentration": "Courbe de concentration",
         "levels": "Valeurs par niveau géographique",
+        "profile": "Profil d'un quartier, un indicateur par ligne",
         "map": "Carte",
         "": "Figure",
     },
@@ -35,6 +36,7 @@ _KINDS: dict[str, dict[str, str]] = {
         "gradient": "Gradient between groups",
         "concentration": "Concentration curve",
         "levels": "Values by geographical level",
+        "profile": "Profile of a neighbourhood, one indicator a row",
         "map": "Map",
         "": "Figure",
     },
@@ -120,23 +122,17 @@ def _of_axes(ax: Axes, lang: style.Lang) -> str:
 
 def _from_description(found: style.Description, lang: style.Lang) -> str:
     words = _WORDS[lang]
-    indicator = catalogue().indicator(found.indicator)
     kind = _KINDS[lang].get(found.kind, _KINDS[lang][""])
-    parts = [words["head"].format(kind=kind, label=indicator.label[lang], unit=indicator.unit[lang])]
+    if found.indicator:
+        indicator = catalogue().indicator(found.indicator)
+        parts = [words["head"].format(kind=kind, label=indicator.label[lang], unit=indicator.unit[lang])]
+    else:
+        parts = [f"{kind}."]
     parts.append(style.capitalise(found.scope[lang]) + ".")
     count = style.format_number(found.rows, 0, lang=lang)
     parts.append(words["row" if found.rows == 1 else "rows"].format(n=count))
-    symbol = style.unit_symbol(indicator.unit[lang])
-    if found.values:
-        low, high = min(found.values, key=found.values.__getitem__), max(found.values, key=found.values.__getitem__)
-        numbers = {
-            "low": style.format_number(found.values[low], indicator.decimals, lang=lang, symbol=symbol),
-            "high": style.format_number(found.values[high], indicator.decimals, lang=lang, symbol=symbol),
-        }
-        named = {"of_low": f" ({low})", "of_high": f" ({high})"}
-        parts.append(words["one" if len(found.values) == 1 else "range"].format(**numbers, **named))
-    else:
-        parts.append(words["none"])
+    if found.indicator:
+        parts.append(_extremes(found.values, indicator, lang))
     if found.n_used is not None and found.n_total is not None:
         used, total = (style.format_number(number, 0, lang=lang) for number in (found.n_used, found.n_total))
         parts.append(words["used"].format(used=used, total=total))
@@ -144,6 +140,20 @@ def _from_description(found: style.Description, lang: style.Lang) -> str:
         parts.append(words["missing"].format(listed=missing_words(found.missing, lang)))
     parts += found.said.get(lang, [])
     return style.typography(" ".join(parts), lang)
+
+
+def _extremes(values: dict[str, float], indicator: Indicator, lang: style.Lang) -> str:
+    words = _WORDS[lang]
+    if not values:
+        return words["none"]
+    symbol = style.unit_symbol(indicator.unit[lang])
+    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    numbers = {
+        "low": style.format_number(values[low], indicator.decimals, lang=lang, symbol=symbol),
+        "high": style.format_number(values[high], indicator.decimals, lang=lang, symbol=symbol),
+    }
+    named = {"of_low": f" ({low})", "of_high": f" ({high})"}
+    return words["one" if len(values) == 1 else "range"].format(**numbers, **named)
 
 
 def _from_texts(ax: Axes, lang: style.Lang) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 
-from qpv_sante import store, style
+from qpv_sante import layout, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import department_of_qpv, is_overseas
@@ -217,8 +217,7 @@ def draw_map(
         outlines = scene.outline_sources(geo_vintage, drawn)
         notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
         style.add_notes(axes, notes, below=drawn.below, width=width)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(scene.least_width(place), None))
     return axes
 
 

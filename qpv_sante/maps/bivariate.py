@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from qpv_sante import store, style
+from qpv_sante import layout, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.maps import gather, labels, scene
@@ -288,8 +288,7 @@ def draw_bivariate_map(
         keys = [key for of_one in sources for key in of_one]
         notes.append(style.source_line(style.source_keys(keys), lang, outlines=outlines))
         style.add_notes(axes, notes, below=drawn.below, width=width)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(scene.least_width(place), None))
     return axes
 
 

@@ -43,6 +43,13 @@ def is_national(place: Territory | None) -> bool:
     return place is None or place.level == "country"
 
 
+def least_width(place: Territory | None) -> float:
+    """Inches under which a map cannot be read; names of departments and insets take room."""
+    if is_national(place):
+        return 3.4
+    return 2.6 if place is not None and place.level in gather.FRAMED else 1.6
+
+
 def draw_scene(
     axes: Axes,
     zones: gpd.GeoDataFrame,
