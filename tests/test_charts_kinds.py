@@ -11,6 +11,7 @@ import pytest
 
 import qpv_sante as qs
 from qpv_sante import charts, style
+from qpv_sante.catalogue import catalogue
 from qpv_sante.charts import breaks, common, levels_rows, ranking, ranking_rows
 from qpv_sante.charts.distribution import quantiles
 from qpv_sante.errors import (
@@ -22,6 +23,7 @@ from qpv_sante.errors import (
 )
 from qpv_sante.inequality import summarize
 from qpv_sante.inequality.curves import concentration_points, group_values
+from qpv_sante.profiles.values import positions
 
 mpl.use("Agg")
 
@@ -300,6 +302,17 @@ def test_alternative_text_says_unit_and_extremes(draw, lang, said):
 # alternative text
 
 
+def test_alternative_text_of_a_profile_tells_where_the_quarter_stands():
+    frame = positions("QP034003")
+    frame = frame[frame["indicator"].isin(["poverty_rate", "c2s_share"])]
+    said = plain(charts.figure_alt_text(qs.plot_profile(frame)))
+    high = frame["value"] >= frame["qpv_country_q3"]
+    assert high.sum() == 1 or high.all()
+    listed = ", ".join(catalogue().indicator(name).short["fr"] for name in frame.loc[high, "indicator"])
+    assert "Devèze (Béziers), QPV QP034003 (zonage 2015), parmi les QPV de France. 2 éléments dessinés." in said
+    assert f"aux valeurs les plus hautes : {listed}." in said
+
+
 def test_alternative_text_of_a_distribution_by_hand():
     ax = charts.plot_distribution(observations(), territory="Béziers")
     assert plain(charts.figure_alt_text(ax)) == (
@@ -314,8 +327,19 @@ def test_alternative_text_of_a_map_and_of_a_figure_of_two():
     import matplotlib.pyplot as plt
 
     ax = qs.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Béziers")
-    text = plain(charts.figure_alt_text(ax.figure))
-    assert text.startswith("Carte : Taux de pauvreté") and "Béziers" in text and "3/3" in text
+    assert plain(charts.figure_alt_text(ax.figure)) == (
+        "Carte : Taux de pauvreté (seuil à 60 % du niveau de vie médian), en %. Quartiers prioritaires (QPV, zonage "
+        "2015) · Béziers · 2019. 3 éléments dessinés. De 54,9 % (Centre Ville (Béziers)) à 62,9 % (Iranget Grangette "
+        "(Béziers)). QPV avec une valeur : 3 sur 3. Classes : 54,9 % : 1 QPV ; 59,7 % : 1 QPV ; 62,9 % : 1 QPV."
+    )
+    assert "From 54.9% (Centre Ville (Béziers))" in charts.figure_alt_text(ax, "en")
+    two = qs.plot_bivariate_map(
+        "poverty_rate", "single_parent_recipient_share", geo_vintage=2015, year_x=2019, year_y=2020, territory="Béziers"
+    )
+    said = plain(charts.figure_alt_text(two))
+    assert said.startswith("Carte de deux indicateurs. Taux de pauvreté et monoparents parmi les allocataires · ")
+    corner = next(text for text in two.child_axes[0].texts if text.get_gid() == "count-2-2")
+    assert f"Classe la plus haute des deux : {corner.get_text()} QPV." in said
     figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6))
     charts.plot_gap(comparison(2019, 50.0), ax=left)
     charts.plot_trend(years(), ax=right)
