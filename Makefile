@@ -62,7 +62,7 @@ notebooks: $(VENV)/.dev ## execute the notebooks in place, from a clean kernel
 	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 snapshot: $(VENV)/.run ## rebuild the embedded snapshot from the producers (or QPV_SANTE_MIRROR)
-	@$(BIN)/qpv-sante build
+	@$(BIN)/qpv-sante build || echo "Sources that failed keep what the snapshot in place has of them."
 	@$(BIN)/qpv-sante snapshot
 
 constraints: $(VENV)/.dev ## pin every dependency, without addresses

@@ -183,7 +183,9 @@ def compare(
         "territory", key=lambda names: names.map(fold), ignore_index=True
     )
     # the origin of the figures and, for an imported source, its restriction notice
+    whole = place or ALL_FRANCE
     result.attrs = {name: value for name, value in quarters.attrs.items() if name != "weight"}
+    result.attrs |= {"territory": whole.key, "territory_name": whole.name}
     return result
 
 

@@ -70,7 +70,7 @@ _GEO_WRITERS: dict[str, Callable[[gpd.GeoDataFrame, Path], None]] = {
 GEO_SUFFIXES = tuple(_GEO_WRITERS)
 # The outlines' own source, by level and zoning
 _OUTLINES = {("qpv", 2015): "anct_qpv2015", ("qpv", 2024): "anct_qpv2024"}
-_OUTLINES_OF_LEVEL = {"department": "ign_departments", "region": "ign_regions"}
+_OUTLINES_OF_LEVEL = {"commune": "ign_communes", "department": "ign_departments", "region": "ign_regions"}
 
 
 def write_table(frame: pd.DataFrame, path: Path | str) -> Path:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 LEVELS: dict[str, dict[str, str]] = {
     "qpv": {"fr": "quartier prioritaire (QPV)", "en": "priority neighbourhood (QPV)"},
@@ -225,3 +229,24 @@ def fold(name: str) -> str:
     text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     text = re.sub(r"[^a-z0-9]+", " ", text).strip()
     return re.sub(r"\b(st|ste)\b", lambda found: {"st": "saint", "ste": "sainte"}[found[0]], text)
+
+
+def with_neighbours(outlines: gpd.GeoDataFrame, shapes: gpd.GeoSeries) -> gpd.GeoDataFrame:
+    """The outlines that hold or touch these shapes, and those that touch them in turn.
+
+    Parameters
+    ----------
+    outlines : GeoDataFrame
+    shapes : GeoSeries
+        In the same system of coordinates.
+
+    Returns
+    -------
+    GeoDataFrame
+        Rows of `outlines`, in their order.
+    """
+    import numpy as np
+
+    hosts = np.unique(outlines.sindex.query(shapes.to_numpy(), predicate="intersects")[1])
+    near = np.unique(outlines.sindex.query(outlines.geometry.iloc[hosts].to_numpy(), predicate="intersects")[1])
+    return outlines.iloc[near].reset_index(drop=True)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 # Layers of the store that `load_zones` gives, by level and zoning
 _LAYERS = {("qpv", 2015): "qpv_2015", ("qpv", 2024): "qpv_2024", ("department", 2018): "department_2018"}
-_LAYERS |= {("region", 2018): "region_2018"}
+_LAYERS |= {("region", 2018): "region_2018", ("commune", 2018): "commune_2018"}
 
 
 def gazetteer(root: Path | None = None) -> Gazetteer:
@@ -230,9 +230,9 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     Parameters
     ----------
     geo_level : str
-        `qpv`, `department` or `region`.
+        `qpv`, `commune` (of Occitanie and Hauts-de-France), `department` or `region`.
     vintage : int
-        2015 or 2024 for QPV, 2018 for departments and regions.
+        2015 or 2024 for QPV, 2018 for the others.
     territory : str, optional
         A name or typed code; all of France by default.
 
@@ -241,7 +241,8 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     GeoDataFrame
         EPSG:4326. `geo_code, name, geometry`; for QPV also `communes, commune_names, epci, urban_unit`
         (several separated by `;`), `department, region`. An outline that the producer's file lacks is
-        missing. `attrs["origin"]` says which store was read: those of the snapshot are simplified.
+        missing. `attrs["origin"]` says which store was read: those of the snapshot are simplified, and its communes
+        are those that hold a QPV, and their neighbours.
 
     Raises
     ------
@@ -253,6 +254,8 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     >>> load_zones("qpv", vintage=2015, territory="Béziers")["name"].tolist()
     ['Centre Ville', 'Iranget Grangette', 'Devèze']
     """
+    from qpv_sante.territories import current_commune
+
     check_level(geo_level)
     layer = _LAYERS.get((geo_level, vintage))
     if layer is None:
@@ -267,9 +270,17 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
         zones = zones[["geo_code", "geometry"]].merge(members, on="geo_code", validate="1:1")
         order = ["geo_code", "name", "communes", "commune_names", "epci", "urban_unit", "department", "region"]
         zones = zones[[*order, "geometry"]]
-    elif place is not None:
-        inside = places.communes.loc[places.communes_in(place), geo_level]
-        zones = zones[zones["geo_code"].isin(inside)]
+    elif geo_level == "commune":
+        # the file's names lack their article (Madeleine for La Madeleine)
+        names = places.communes.set_index("code")["name"]
+        zones = zones.assign(name=zones["geo_code"].map(names).fillna(zones["name"]))
+    if geo_level != "qpv" and place is not None:
+        column = "code" if geo_level == "commune" else geo_level
+        inside = places.communes.loc[places.communes_in(place), column]
+        # a commune that has merged since is where its successor is
+        codes = zones["geo_code"]
+        today = current_commune(codes, places.former_communes) if geo_level == "commune" else codes
+        zones = zones[today.isin(inside)]
     zones = zones.reset_index(drop=True)
     if zones.empty:
         where = f" in {place.name} ({place.key})" if place else ""
@@ -321,6 +332,11 @@ def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
             "load_observations(..., geo_level='qpv', geo_vintage=2024)."
         )
     level, vintage = str(kinds.iloc[0, 0]), int(kinds.iloc[0, 1])
+    if level == "commune":
+        raise UnavailableLevelError(
+            "No outlines of communes to join to figures: those of load_zones('commune', vintage=2018) cover two "
+            "regions, and communes that merged since have others. Join figures of QPV, departments or regions."
+        )
     # departments and regions keep their codes and outlines between official code years
     zones = load_zones(level, vintage=vintage if level == "qpv" else 2018)
     joined = frame.merge(zones[["geo_code", "name", "geometry"]], on="geo_code", how="left", validate="m:1")

@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from qpv_sante import builds, download, observations, store, territories
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
-from qpv_sante.errors import QpvSanteError, StoreError
+from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
 from qpv_sante.readers import get_reader
 from qpv_sante.readers.cells import format_names
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +208,9 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         if found.observations is not None:
             observations.validate(found.observations, where=key)
             frames.append(found.observations)
-        tables |= {f"zones/{name}": zone for name, zone in found.zones.items()}
+        for name, zone in found.zones.items():
+            # editions may be the parts of one layer
+            tables[f"zones/{name}"] = _with_outlines(tables.get(f"zones/{name}"), zone, where=key)
         tables |= {f"codes/{name}": table for name, table in found.codes.items()}
         editions[vintage.id] = {
             "url": raw.url,
@@ -226,6 +231,25 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         "tables": sorted(tables),
     }
     return Reading(tables, record)
+
+
+def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where: str) -> pd.DataFrame:
+    """A layer with the outlines of one more file.
+
+    Raises
+    ------
+    SchemaError
+        A code that another file gave.
+    """
+    if layer is None:
+        return part
+    both = pd.concat([layer, part], ignore_index=True)
+    twice = both.loc[both["geo_code"].duplicated(), "geo_code"]
+    if len(twice):
+        raise SchemaError(
+            f"{where}: {len(twice)} outlines that another file of the source gives, first {twice.iloc[0]}."
+        )
+    return both.sort_values("geo_code", ignore_index=True)
 
 
 def assemble(target: builds.Build) -> None:

@@ -72,7 +72,8 @@ class Description:
     kind : str
         `gap`, `distribution`, `trend`, `funnel`...
     indicator : str
-        An id of the catalogue; its label and unit follow the language of the text.
+        An id of the catalogue; its label and unit follow the language of the text. Empty where a figure shows
+        several: `scope` then says what it shows.
     scope : dict of str to str
         Population, territory, zoning, reference and year in words, by language.
     rows : int

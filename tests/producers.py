@@ -723,6 +723,33 @@ def regions() -> bytes:
     return _areas({"11": "Île-de-France", "28": "Normandie", "32": "Hauts-de-France", "76": "Occitanie"})
 
 
+_COMMUNES = {
+    "dep09": {"09122": "Foix"}, "dep11": {"11069": "Carcassonne"}, "dep12": {"12202": "Rodez"},
+    "dep30": {"30189": "Nîmes"}, "dep31": {"31555": "Toulouse"}, "dep32": {"32013": "Auch"},
+    "dep34": {"34032": "Béziers", "34129": "Lespignan"}, "dep46": {"46042": "Cahors"}, "dep48": {"48095": "Mende"},
+    "dep65": {"65440": "Tarbes"}, "dep66": {"66136": "Perpignan"}, "dep81": {"81004": "Albi"},
+    "dep82": {"82121": "Montauban"}, "reg32": {"59350": "Lille", "59410": "Mons-en-Barœul"},
+}  # fmt: skip
+
+
+def _communes(part: str) -> Callable[[], bytes]:
+    """Outlines of communes of one file: squares of 20 km, those of Béziers and Lille around their QPV."""
+
+    def make() -> bytes:
+        rank = list(_COMMUNES).index(part)
+        west, south = _CORNERS["59" if part == "reg32" else "34"]
+        # files lie above one another, the communes of one side by side
+        north = 0 if part in ("dep34", "reg32") else 20_000 * (rank + 1)
+        shapes = {
+            code: square(west - 10_000 + 20_000 * place, south - 10_000 + north, 20_000)
+            for place, code in enumerate(_COMMUNES[part])
+        }
+        rows = [(code, _COMMUNES[part][code], shape) for code, shape in _metropolitan(shapes).items()]
+        return geojson(gpd.GeoDataFrame(rows, columns=["code", "nom", "geometry"], crs=4326))
+
+    return make
+
+
 # --- care supply -------------------------------------------------------------------------------------------------
 
 
@@ -867,6 +894,7 @@ EDITIONS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "anct_qpv2024@2026-01": ("qpv-2024-geojson.zip", qpv_2024),
     "ign_departments@2018": ("departements-version-simplifiee.geojson", departments),
     "ign_regions@2018": ("regions-version-simplifiee.geojson", regions),
+    **{f"ign_communes@2018-{part}": (f"communes-{part}.geojson", _communes(part)) for part in _COMMUNES},
     "insee_cog@2024": ("v_commune_2024.csv", communes),
     "insee_cog_events@2024": ("v_mvt_commune_2024.csv", commune_events),
     "insee_epci@2022": ("Intercommunalite_Metropole_au_01-01-2022.zip", epci),

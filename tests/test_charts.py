@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 from qpv_sante import charts, style
-from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError
+from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError, UnknownNameError
 
 mpl.use("Agg")
 
@@ -212,14 +214,31 @@ def test_everything_fits_in_the_figure_with_long_names():
         assert (drawn[:2] >= page[:2]).all() and (drawn[2:] <= page[2:]).all()
 
 
-def test_axes_of_another_size_are_used_as_they_are():
+def test_subplots_that_are_too_small_are_refused_with_a_size_that_does():
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(3, 2))
+    size = (3.0, 2.0)
+    for _ in range(4):
+        figure, ax = plt.subplots(figsize=size)
+        try:
+            assert charts.plot_gap(comparison(), ax=ax) is ax
+            break
+        except InvalidInputError as error:
+            said = re.search(r"about (\d+) x (\d+)", str(error))
+            size = (float(said[1]), float(said[2]))
+    assert size > (3.0, 2.0) and figure.get_size_inches().tolist() == list(size)
+    page, drawn = figure.bbox.extents, ax.get_tightbbox().extents
+    assert (drawn[:2] >= page[:2] - 5).all() and (drawn[2:] <= page[2:] + 5).all()
+
+
+def test_axes_placed_by_hand_stay_where_they_are():
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(3, 2))
+    ax = figure.add_axes((0.3, 0.3, 0.5, 0.5))
     before = ax.get_position().bounds
     assert charts.plot_gap(comparison(), ax=ax) is ax
-    assert ax.get_position().bounds == before
-    assert figure.get_size_inches().tolist() == [3, 2]
+    assert ax.get_position().bounds == before and figure.get_size_inches().tolist() == [3, 2]
 
 
 def test_settings_are_left_as_they_were():

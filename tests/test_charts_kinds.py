@@ -11,7 +11,8 @@ import pytest
 
 import qpv_sante as qs
 from qpv_sante import charts, style
-from qpv_sante.charts import breaks, common, levels_rows, ranking
+from qpv_sante.catalogue import catalogue
+from qpv_sante.charts import breaks, common, levels_rows, ranking, ranking_rows
 from qpv_sante.charts.distribution import quantiles
 from qpv_sante.errors import (
     ComparabilityError,
@@ -22,6 +23,7 @@ from qpv_sante.errors import (
 )
 from qpv_sante.inequality import summarize
 from qpv_sante.inequality.curves import concentration_points, group_values
+from qpv_sante.profiles.values import positions
 
 mpl.use("Agg")
 
@@ -270,14 +272,17 @@ def test_everything_fits_at_any_resolution(draw):
 
 
 @every_figure
-def test_axes_of_another_size_are_used_as_they_are(draw):
+def test_subplots_are_laid_out_or_refused(draw):
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(3, 2))
-    before = ax.get_position().bounds
-    assert draw(ax=ax) is ax
-    figure.canvas.draw()
-    assert ax.get_position().bounds == before and figure.get_size_inches().tolist() == [3, 2]
+    ax = plt.subplots(figsize=(3, 2))[1]
+    with pytest.raises(InvalidInputError, match="too small for the figure"):
+        draw(ax=ax)
+    figure, axes = plt.subplots(1, 2, figsize=(16, 9))
+    assert draw(ax=axes[0]) is axes[0] and figure.get_size_inches().tolist() == [16, 9]
+    drawn, neighbour = axes[0].get_tightbbox().extents, axes[1].get_tightbbox().extents
+    assert drawn[0] >= -5 and drawn[1] >= -5 and drawn[3] <= figure.bbox.height + 5
+    assert drawn[2] <= neighbour[0]
 
 
 @every_figure
@@ -297,6 +302,17 @@ def test_alternative_text_says_unit_and_extremes(draw, lang, said):
 # alternative text
 
 
+def test_alternative_text_of_a_profile_tells_where_the_quarter_stands():
+    frame = positions("QP034003")
+    frame = frame[frame["indicator"].isin(["poverty_rate", "c2s_share"])]
+    said = plain(charts.figure_alt_text(qs.plot_profile(frame)))
+    high = frame["value"] >= frame["qpv_country_q3"]
+    assert high.sum() == 1 or high.all()
+    listed = ", ".join(catalogue().indicator(name).short["fr"] for name in frame.loc[high, "indicator"])
+    assert "Devèze (Béziers), QPV QP034003 (zonage 2015), parmi les QPV de France. 2 éléments dessinés." in said
+    assert f"aux valeurs les plus hautes : {listed}." in said
+
+
 def test_alternative_text_of_a_distribution_by_hand():
     ax = charts.plot_distribution(observations(), territory="Béziers")
     assert plain(charts.figure_alt_text(ax)) == (
@@ -311,9 +327,20 @@ def test_alternative_text_of_a_map_and_of_a_figure_of_two():
     import matplotlib.pyplot as plt
 
     ax = qs.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Béziers")
-    text = plain(charts.figure_alt_text(ax.figure))
-    assert text.startswith("Carte : Taux de pauvreté") and "Béziers" in text and "3/3" in text
-    figure, (left, right) = plt.subplots(1, 2)
+    assert plain(charts.figure_alt_text(ax.figure)) == (
+        "Carte : Taux de pauvreté (seuil à 60 % du niveau de vie médian), en %. Quartiers prioritaires (QPV, zonage "
+        "2015) · Béziers · 2019. 3 éléments dessinés. De 54,9 % (Centre Ville (Béziers)) à 62,9 % (Iranget Grangette "
+        "(Béziers)). QPV avec une valeur : 3 sur 3. Classes : 54,9 % : 1 QPV ; 59,7 % : 1 QPV ; 62,9 % : 1 QPV."
+    )
+    assert "From 54.9% (Centre Ville (Béziers))" in charts.figure_alt_text(ax, "en")
+    two = qs.plot_bivariate_map(
+        "poverty_rate", "single_parent_recipient_share", geo_vintage=2015, year_x=2019, year_y=2020, territory="Béziers"
+    )
+    said = plain(charts.figure_alt_text(two))
+    assert said.startswith("Carte de deux indicateurs. Taux de pauvreté et monoparents parmi les allocataires · ")
+    corner = next(text for text in two.child_axes[0].texts if text.get_gid() == "count-2-2")
+    assert f"Classe la plus haute des deux : {corner.get_text()} QPV." in said
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6))
     charts.plot_gap(comparison(2019, 50.0), ax=left)
     charts.plot_trend(years(), ax=right)
     both = charts.figure_alt_text(figure)
@@ -542,7 +569,7 @@ def test_trend_refuses_what_it_cannot_draw():
 
 
 def test_funnel_curve_is_that_of_the_intervals_and_closes_with_size():
-    curve = ranking.funnel_curve(30, 400, 40_000)
+    curve = ranking_rows.funnel_curve(30, 400, 40_000)
     exact = qs.intervals.funnel_limits(0.3, [400, 40_000])
     for name in ("lower_95", "upper_99_8"):
         assert curve[name].iloc[[0, -1]].tolist() == pytest.approx((100 * exact[name]).tolist())
@@ -552,7 +579,7 @@ def test_funnel_curve_is_that_of_the_intervals_and_closes_with_size():
 
 
 def test_ordered_intervals_by_hand():
-    known = ranking.ordered_intervals(ranked())
+    known = ranking_rows.ordered_intervals(ranked())
     # Wilson, 600 of 1 000 at 95 %: (0.6 + z²/2n ± z √(0.24/n + z²/4n²)) / (1 + z²/n)
     z2 = 1.959964**2
     centre, half = 0.6 + z2 / 2000, 1.959964 * np.sqrt(0.24 / 1000 + z2 / 4e6)
@@ -579,11 +606,20 @@ def test_caterpillar_orders_and_puts_the_missing_last():
     assert len(by_gid(ax, "interval_95")[0].get_segments()) == 5
 
 
-def test_caterpillar_of_300_rows_is_without_names_and_says_how_to_read_them():
+def test_caterpillar_of_300_rows_is_without_names_and_says_so():
     ax = charts.plot_rank(ranked(299), kind="caterpillar")
     assert not names(ax) or "Centre Ville" not in names(ax)
-    assert "300 quartiers : au-delà de 40" in notes(ax) and "rank(..., territory=...)" in notes(ax)
+    assert "300 quartiers : au-delà de 40" in notes(ax)
+    assert "_" not in notes(ax) and "rank(" not in notes(ax)  # words for readers, not for the program
     assert len(by_gid(ax, "value")[0].get_offsets()) == 299
+
+
+def test_cautions_of_a_ranking_follow_the_language_of_the_figure():
+    french = qs.rank("poverty_rate", geo_vintage=2015, year=2019, territory="Hérault")
+    said = notes(charts.plot_rank(french, lang="en"))
+    assert "Neighbours in a ranking" in said and "ranking them by poverty rate is circular" in said
+    factor = style.format_number(french.attrs["dispersion"] ** 0.5, lang="en")
+    assert f"depart from the whole {factor} times" in said and "Les QPV" not in said
 
 
 def test_a_ranking_of_one_quarter_overseas():
@@ -702,7 +738,7 @@ def test_inequality_without_interval_says_why():
     frame = summary().assign(interval=np.nan)
     frame.attrs = summary().attrs
     ax = charts.plot_inequality(frame, **summary_kwargs())
-    assert not by_gid(ax, "interval")[0].get_segments() and "pas d'intervalle" in notes(ax)
+    assert not by_gid(ax, "interval")[0].get_segments() and "la part du hasard n'est pas dessinée" in notes(ax)
 
 
 def test_many_groups_with_long_names_fit():

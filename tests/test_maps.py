@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from shapely.geometry import box
 
+import qpv_sante as qs
 from qpv_sante import maps, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError
@@ -84,7 +85,9 @@ def drawn_symbols(ax):
 
 def counted(ax):
     return sum(
-        int(text.split(" : ")[-1].removesuffix(" QPV").replace(" ", "")) for text in legend(ax) if "dont" not in text
+        int(text.split(" : ")[-1].removesuffix(" QPV").replace(" ", ""))
+        for text in legend(ax)
+        if "prudence" not in text
     )
 
 
@@ -130,7 +133,7 @@ def test_legend_counts_what_is_drawn():
         "50,1 à 55,0 % : 1 QPV",
         "secret statistique : 1 QPV",
         "non disponible : 1 QPV",
-        "dont à interpréter avec prudence : 1 QPV",
+        "valeur à interpréter avec prudence : 1 QPV",
     ]
     assert counted(ax) == 8
     assert "QPV avec une valeur : 6/8." in text_of(ax, "notes")
@@ -253,10 +256,10 @@ def test_settings_and_frames_are_left_as_they_were():
 def test_axes_of_another_size():
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5))
     assert draw(quarters(MIXED, MIXED_FLAGS), ax=axes[1]) is axes[1]
     assert not axes[1].axison and axes[0].axison
-    assert figure.get_size_inches().tolist() == [9, 3]
+    assert figure.get_size_inches().tolist() == [11, 5]
 
 
 @needs_data
@@ -342,3 +345,62 @@ def test_several_predictor_sets_are_not_drawn_over_each_other():
     zones = pd.concat([quarters([1.0, 2.0])] * 2, ignore_index=True)
     with pytest.raises(SchemaError, match="one predictor set"):
         draw(zones)
+
+
+@needs_data
+def test_a_city_stands_on_its_communes_and_says_so():
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Lille")
+    assert by_gid(ax, "communes") and by_gid(ax, "focus-border") and not by_gid(ax, "departments")
+    assert "Fond : communes de 2018, contours simplifiés." in text_of(ax, "notes")
+    named = {text.get_text() for text in by_gid(ax, "commune_name")}
+    assert {"Lille", "La Madeleine", "Lambersart"} <= named
+    assert not by_gid(ax, "north")
+    lille = qs.load_zones("commune", vintage=2018, territory="Lille").to_crs(2154).total_bounds
+    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
+    assert west <= lille[0] and south <= lille[1] and east >= lille[2] and north >= lille[3]
+    # names of communes cover neither quarters nor the names of quarters
+    boxes = [text.get_window_extent() for text in by_gid(ax, "commune_name")]
+    others = [text.get_window_extent() for text in by_gid(ax, "name")]
+    assert not any(box.overlaps(other) for box in boxes for other in others)
+
+
+@needs_data
+def test_elsewhere_departments_are_drawn_and_said():
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Marseille", lang="en")
+    assert not by_gid(ax, "communes") and by_gid(ax, "departments")
+    assert "Background: departments and regions" in text_of(ax, "notes")
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Mayotte")
+    assert by_gid(ax, "frame") and "seuls les QPV sont situés" in text_of(ax, "notes")
+
+
+@needs_data
+def test_places_without_outline_of_their_own_show_the_communes_around():
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Métropole Européenne de Lille")
+    assert by_gid(ax, "communes") and not by_gid(ax, "focus-border")
+    assert len(by_gid(ax, "commune_name")) > 10
+
+
+@needs_data
+def test_a_city_whose_store_has_no_communes_falls_back_on_departments(monkeypatch):
+    from qpv_sante import loading
+    from qpv_sante.errors import StoreError
+
+    real = loading.load_zones
+
+    def without(level="qpv", **options):
+        if level == "commune":
+            raise StoreError("no such table")
+        return real(level, **options)
+
+    monkeypatch.setattr(loading, "load_zones", without)
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Lille")
+    assert by_gid(ax, "departments") and "Fond : départements" in text_of(ax, "notes")
+
+
+def test_land_whose_communes_are_unknown_is_not_left_white():
+    land = gpd.GeoDataFrame({"geo_code": ["34"]}, geometry=[box(0, 0, 40_000, 40_000)], crs=2154)
+    known = gpd.GeoDataFrame({"geo_code": ["a"]}, geometry=[box(0, 0, 20_000, 40_000)], crs=2154)
+    (left,) = _map_layers._beyond(land, known, (5_000, 5_000, 30_000, 30_000))
+    assert left.area == pytest.approx(box(20_000, 2_900, 32_100, 32_100).area, rel=0.001)
+    slivers = known.set_geometry([box(0, 0, 39_000, 40_000)], crs=2154)
+    assert _map_layers._beyond(land, slivers, (5_000, 5_000, 45_000, 30_000)).iloc[0].is_empty

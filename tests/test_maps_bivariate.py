@@ -118,7 +118,7 @@ def test_missing_pairs_are_apart_with_the_stronger_reason():
     assert legend(ax) == [
         "secret statistique, au moins un des deux : 2 QPV",
         "non disponible, au moins un des deux : 1 QPV",
-        "dont à interpréter avec prudence : 1 QPV",
+        "valeur à interpréter avec prudence : 1 QPV",
     ]
     assert sum(map(sum, counts(ax))) == 2
     assert "QPV avec les deux valeurs : 2/5." in notes(ax)
@@ -164,9 +164,9 @@ def test_everything_fits_and_nothing_covers_the_map():
 def test_axes_of_another_size_are_kept():
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5))
     assert draw(quarters([1.0, 2, 3], [1.0, 2, 3]), ax=axes[1]) is axes[1]
-    assert figure.get_size_inches().tolist() == [9, 3]
+    assert figure.get_size_inches().tolist() == [11, 5]
     assert counts(axes[1]) == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
@@ -208,7 +208,7 @@ def test_france_occitanie_and_a_city_share_their_classes():
     drawn = [sum(map(sum, counts(ax))) for ax in maps]
     assert drawn[1:] == [101, 3]
     # 104 QPV of 2015 have no outline; those drawn without a pair are in the legend
-    left = sum(int(text.split(" : ")[1].split()[0]) for text in legend(maps[0]) if "dont" not in text)
+    left = sum(int(text.split(" : ")[1].split()[0]) for text in legend(maps[0]) if "prudence" not in text)
     assert drawn[0] + left == 1400 - 104
     assert {child.get_gid() for child in maps[0].child_axes} == {"legend-square", "inset-paris"}
     own = qs.plot_bivariate_map(*PAIR, territory="Occitanie", universe="territory", **options)

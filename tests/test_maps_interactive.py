@@ -14,9 +14,17 @@ import pytest
 from shapely.geometry import box
 
 import qpv_sante as qs
+from qpv_sante import style
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import ComparabilityError, SchemaError, StoreError, UnavailableLevelError, UnknownNameError
-from qpv_sante.maps import interactive, page
+from qpv_sante.errors import (
+    ComparabilityError,
+    InvalidInputError,
+    SchemaError,
+    StoreError,
+    UnavailableLevelError,
+    UnknownNameError,
+)
+from qpv_sante.maps import interactive, page, plane
 from qpv_sante.territories import Territory
 
 bokeh = pytest.importorskip("bokeh", reason="the extra `interactive` is not installed")
@@ -125,7 +133,7 @@ def test_legend_counts_what_the_page_draws():
         "50,1 à 55,0 % : 1 QPV",
         "secret statistique : 1 QPV",
         "non disponible : 1 QPV",
-        "dont à interpréter avec prudence : 1 QPV",
+        "valeur à interpréter avec prudence : 1 QPV",
     ]
     drawn = sources_of(made)["quarters"]
     assert len(drawn["xs"]) == len(drawn["code"]) == 8
@@ -133,7 +141,7 @@ def test_legend_counts_what_the_page_draws():
     assert look["QP034006"] == ("white", "right_diagonal_line")
     assert look["QP034007"] == ("#b5b5b5", " ")
     switches = [e["data-layer"] for e in Page(made.html).all(tag="input", type="checkbox")]
-    assert set(drawn["layer"]) | {"unreliable", "communes"} == set(switches)
+    assert set(drawn["layer"]) | {"unreliable", "communes", "quarters"} == set(switches)
     hatched = [e for e in Page(made.html).all(tag="svg") if "hatched" in e["class"]]
     assert len(hatched) == 1
 
@@ -255,11 +263,11 @@ def test_overseas_quarters_of_a_national_map_lie_in_their_own_box():
         [box(55.40, -21.27, 55.41, -21.26), box(55.50, -21.0, 55.51, -20.99)], crs=4326
     )
     zones = pd.concat([quarters([30.0, 40.0]), island], ignore_index=True)
-    plane = page.place_quarters(zones, {"department": departments}, None, national=True)
-    (frame,) = plane.frames
-    inside = plane.quarters[plane.quarters["geo_code"].str.startswith("QP974")]
+    placed = plane.place_quarters(zones, {"department": departments}, None, national=True)
+    (frame,) = placed.frames
+    inside = placed.quarters[placed.quarters["geo_code"].str.startswith("QP974")]
     assert inside.within(box(*frame)).all()
-    assert not plane.quarters.drop(inside.index).intersects(box(*frame)).any()
+    assert not placed.quarters.drop(inside.index).intersects(box(*frame)).any()
     # same scale in both directions: 0.1° of longitude and 0.27° of latitude apart, at 21° south
     apart = inside.geometry.centroid.iloc[1], inside.geometry.centroid.iloc[0]
     ratio = (apart[0].y - apart[1].y) / (apart[0].x - apart[1].x)
@@ -300,10 +308,61 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
         explore(quarters([30.0]))
 
 
+def test_the_reader_chooses_among_indicators_of_their_own_years():
+    asked = {"poverty_rate": 2019, "c2s_share": 2022}
+    made = qs.explore_map(list(asked), geo_vintage=2015, year=asked, territory="Béziers")
+    read, data = Page(made.html), data_of(made)
+    options = [plain(option["text"]) for option in read.all(tag="option")]
+    assert options == [plain(style.typography(catalogue().indicator(name).label["fr"])) for name in asked]
+    (other,) = data["others"]
+    assert "2019" in plain(read.one(id="qpv-subtitle")["text"]) and "2022" in other["subtitle"]
+    rates = qs.load_observations("c2s_share", geo_level="qpv", geo_vintage=2015, year=2022, territory="Béziers")
+    rates = rates.set_index("geo_code")["value"]
+    for quarter, said in zip(data["quarters"], other["quarters"], strict=True):
+        value = style.format_number(rates[quarter["code"]], 1, symbol="%")
+        assert said["value"] == value and ["Valeur (édition 2022)", value] in said["lines"]
+        assert said["layer"] in data["looks"][1] and quarter["layer"] in data["looks"][0]
+    shown = [("hidden" in e) for e in read.all(tag="div", class_="qpv-legend")]
+    assert shown == [False, True]
+
+
+def test_one_quarter_is_said_in_the_singular():
+    assert data_of(explore(quarters([42.0])))["words"]["count_one"] == "1 quartier sur {total}"
+    assert data_of(explore(quarters([42.0]), lang="en"))["words"]["count_one"] == "1 quarter of {total}"
+
+
+def test_indicators_years_and_breaks_that_do_not_go_together():
+    asked = {"geo_vintage": 2015, "territory": "Béziers"}
+    two = ["poverty_rate", "c2s_share"]
+    with pytest.raises(InvalidInputError, match=r"no year for c2s_share"):
+        qs.explore_map(two, year={"poverty_rate": 2019}, **asked)
+    with pytest.raises(InvalidInputError, match="each once"):
+        qs.explore_map(["poverty_rate"] * 2, year=2019, **asked)
+    with pytest.raises(InvalidInputError, match="are a mapping"):
+        qs.explore_map(two, year={"poverty_rate": 2019, "c2s_share": 2022}, breaks=[0.0, 50.0, 100.0], **asked)
+    with pytest.raises(SchemaError, match="the same QPV in every layer"):
+        explore(quarters([30.0]), others=[interactive.Layer(quarters([30.0, 40.0]), RATE, 2018)])
+
+
+def test_outlines_of_communes_and_practices_are_layers():
+    made = qs.explore_map("poverty_rate", geo_vintage=2015, year=2019, territory="Montpellier", practices=True)
+    read, data = Page(made.html), data_of(made)
+    switches = {e["data-layer"] for e in read.all(tag="input", type="checkbox")}
+    assert {"quarters", "outlines", "commune-outlines", "communes", "practices"} <= switches
+    (practice,) = data["practices"]
+    assert practice["name"].startswith("Quartier Santé (Montpellier")
+    west, south, east, north = data["home"]
+    assert west < practice["at"][0] < east and south < practice["at"][1] < north
+    assert practice["name"] in plain(read.one(tag="footer")["text"])
+    without = qs.explore_map("poverty_rate", geo_vintage=2024, year=2021, territory="Marseille", practices=True)
+    assert "Aucune pratique citée" in plain(Page(without.html).one(tag="footer")["text"])
+    assert "commune-outlines" not in {e["data-layer"] for e in Page(without.html).all(tag="input", type="checkbox")}
+
+
 def test_a_region_of_the_store():
     made = qs.explore_map("poverty_rate", geo_vintage=2024, year=2021, territory="Occitanie")
     assert len(made.html.encode()) < 5_000_000
-    counts = [int(text.split(" : ")[1].split()[0]) for text in legend_of(made) if "dont" not in text]
+    counts = [int(text.split(" : ")[1].split()[0]) for text in legend_of(made) if "prudence" not in text]
     assert sum(counts) == len(data_of(made)["quarters"]) == 108
     hidden = [q for q in data_of(made)["quarters"] if q["layer"] == "suppressed"]
     assert len(hidden) == 3 and all("Valeur (2021)" not in dict(q["lines"]) for q in hidden)

@@ -14,13 +14,15 @@ import geopandas as gpd
 import pandas as pd
 import producers as miniature
 import pytest
+import shapely
 
 import qpv_sante as qs
 from conftest import Producers
 from qpv_sante import pipeline, store
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import StoreError, UnavailableLevelError, UnknownNameError
+from qpv_sante.errors import SchemaError, StoreError, UnavailableLevelError, UnknownNameError
 from qpv_sante.lockfile import Lock
+from qpv_sante.snapshot import COMMUNES
 from qpv_sante.territories import Territory
 
 # one small source that has an address of its own and a landing page, to be broken in every way
@@ -172,6 +174,40 @@ def test_territories_of_the_miniature(built: Path) -> None:
     communes = store.current_store().codes("current_communes").set_index("code")  # type: ignore[union-attr]
     assert communes.loc["22016", ["epci", "urban_unit"]].tolist() == ["", ""]
     assert communes.loc["75056", "population"] == 178350  # by arrondissement
+
+
+def test_files_that_are_parts_of_one_layer_are_put_together(built: Path) -> None:
+    communes = qs.load_zones("commune", vintage=2018)
+    assert communes["geo_code"].tolist() == sorted(code for part in miniature._COMMUNES.values() for code in part)
+    assert qs.load_zones("commune", vintage=2018, territory="Lille")["geo_code"].tolist() == ["59350"]
+    current = store.current_store()
+    assert current is not None and current.manifest["sources"]["ign_communes"]["rows"] == len(communes)
+
+
+def test_an_outline_that_two_files_give_is_refused() -> None:
+    source = catalogue().source("ign_communes")
+    part = gpd.GeoDataFrame({"geo_code": ["34032"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    with pytest.raises(SchemaError, match=r"ign_communes@2018-dep11: 1 outlines that another file.*first 34032"):
+        pipeline._with_outlines(part, part, where=source.key(source.get_vintage("2018-dep11")))
+
+
+def test_figures_of_communes_are_not_painted_on_outlines_of_2018() -> None:
+    rates = qs.load_observations("poverty_rate", geo_level="commune", year=2021, territory="Béziers")
+    with pytest.raises(UnavailableLevelError, match="cover two regions"):
+        qs.attach_zones(rates)
+
+
+def test_outlines_of_the_snapshot_hold_every_quarter_of_their_regions_and_are_light() -> None:
+    snapshot = store.Store(store.snapshot_dir(), "snapshot")
+    communes = snapshot.zones(COMMUNES)
+    assert communes.geometry.is_valid.all() and communes["geo_code"].is_unique
+    for zoning in (2015, 2024):
+        members = qs.load_zones("qpv", vintage=zoning)
+        inside = members[members["region"].isin(["76", "32"]) & members.geometry.notna()]
+        points = inside.representative_point()
+        placed = set(communes.sindex.query(points.to_numpy(), predicate="within")[0].tolist())
+        assert len(placed) == len(points) > 100
+    assert snapshot.manifest["files"][f"zones/{COMMUNES}.parquet"]["bytes"] < 400_000
 
 
 def test_outlines_of_the_miniature(built: Path) -> None:

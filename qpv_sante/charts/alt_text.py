@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qpv_sante import style
-from qpv_sante.catalogue import catalogue
+from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts.common import missing_words
 from qpv_sante.errors import InvalidInputError
 
@@ -23,7 +23,9 @@ _KINDS: dict[str, dict[str, str]] = {
         "gradient": "Gradient entre groupes",
         "concentration": "Courbe de concentration",
         "levels": "Valeurs par niveau géographique",
+        "profile": "Profil d'un quartier, un indicateur par ligne",
         "map": "Carte",
+        "bivariate": "Carte de deux indicateurs",
         "": "Figure",
     },
     "en": {
@@ -35,7 +37,9 @@ _KINDS: dict[str, dict[str, str]] = {
         "gradient": "Gradient between groups",
         "concentration": "Concentration curve",
         "levels": "Values by geographical level",
+        "profile": "Profile of a neighbourhood, one indicator a row",
         "map": "Map",
+        "bivariate": "Map of two indicators",
         "": "Figure",
     },
 }
@@ -49,7 +53,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "none": "Aucune valeur.",
         "used": "QPV avec une valeur : {used} sur {total}.",
         "missing": "Sans valeur : {listed}.",
-        "legend": "Légende : {listed}.",
     },
     "en": {
         "head": "{kind}: {label}, in {unit}.",
@@ -60,7 +63,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "none": "No value.",
         "used": "QPV with a value: {used} out of {total}.",
         "missing": "Without a value: {listed}.",
-        "legend": "Legend: {listed}.",
     },
 }
 
@@ -73,7 +75,7 @@ def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
     figure : Axes or Figure
         As the functions `plot_...` give it; of a figure, every axes that shows something, in turn.
     lang : {"fr", "en"}
-        Language of the text. What was written on a map stays in the language of the map.
+        Language of the text.
 
     Returns
     -------
@@ -104,7 +106,8 @@ def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
         every = [figure]
     else:
         raise InvalidInputError(f"figure_alt_text takes Axes or a Figure; got {type(figure).__name__}.")
-    texts = [text for axes in every if (text := _of_axes(axes, language))]
+    found = [described for axes in every if (described := style.description_of(axes)) is not None]
+    texts = [_from_description(one, language) for one in found]
     if not texts:
         raise InvalidInputError(
             "figure_alt_text: nothing of the package is drawn there. Give it what plot_gap, plot_map or another "
@@ -113,30 +116,19 @@ def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
     return " ".join(texts)
 
 
-def _of_axes(ax: Axes, lang: style.Lang) -> str:
-    found = style.description_of(ax)
-    return _from_texts(ax, lang) if found is None else _from_description(found, lang)
-
-
 def _from_description(found: style.Description, lang: style.Lang) -> str:
     words = _WORDS[lang]
-    indicator = catalogue().indicator(found.indicator)
     kind = _KINDS[lang].get(found.kind, _KINDS[lang][""])
-    parts = [words["head"].format(kind=kind, label=indicator.label[lang], unit=indicator.unit[lang])]
+    if found.indicator:
+        indicator = catalogue().indicator(found.indicator)
+        parts = [words["head"].format(kind=kind, label=indicator.label[lang], unit=indicator.unit[lang])]
+    else:
+        parts = [f"{kind}."]
     parts.append(style.capitalise(found.scope[lang]) + ".")
     count = style.format_number(found.rows, 0, lang=lang)
     parts.append(words["row" if found.rows == 1 else "rows"].format(n=count))
-    symbol = style.unit_symbol(indicator.unit[lang])
-    if found.values:
-        low, high = min(found.values, key=found.values.__getitem__), max(found.values, key=found.values.__getitem__)
-        numbers = {
-            "low": style.format_number(found.values[low], indicator.decimals, lang=lang, symbol=symbol),
-            "high": style.format_number(found.values[high], indicator.decimals, lang=lang, symbol=symbol),
-        }
-        named = {"of_low": f" ({low})", "of_high": f" ({high})"}
-        parts.append(words["one" if len(found.values) == 1 else "range"].format(**numbers, **named))
-    else:
-        parts.append(words["none"])
+    if found.indicator:
+        parts.append(_extremes(found.values, indicator, lang))
     if found.n_used is not None and found.n_total is not None:
         used, total = (style.format_number(number, 0, lang=lang) for number in (found.n_used, found.n_total))
         parts.append(words["used"].format(used=used, total=total))
@@ -146,18 +138,15 @@ def _from_description(found: style.Description, lang: style.Lang) -> str:
     return style.typography(" ".join(parts), lang)
 
 
-def _from_texts(ax: Axes, lang: style.Lang) -> str:
-    """What the axes carry in words: a map has a title, classes with their numbers, and notes."""
-    texts = {artist.get_gid(): artist.get_text() for artist in ax.texts if artist.get_gid()}
-    if "title" not in texts:
-        return ""
-    drawn = {str(artist.get_gid()).partition("-")[0] for artist in ax.get_children() if artist.get_gid()}
-    kind = _KINDS[lang]["map" if drawn & {"polygons", "symbols"} else ""]
-    colon = " : " if lang == "fr" else ": "
-    parts = [f"{kind}{colon}{texts['title']}.", f"{texts.get('subtitle', '')}."]
-    legend = ax.get_legend()
-    if legend is not None:
-        entries = [text.get_text() for text in (legend.get_title(), *legend.get_texts()) if text.get_text()]
-        parts.append(_WORDS[lang]["legend"].format(listed="; ".join(entries) if lang == "en" else " ; ".join(entries)))
-    parts.append(texts.get("notes", "").split("\n")[0])
-    return style.typography(" ".join(" ".join(parts).split(" \n ")).replace("\n", " "), lang).strip()
+def _extremes(values: dict[str, float], indicator: Indicator, lang: style.Lang) -> str:
+    words = _WORDS[lang]
+    if not values:
+        return words["none"]
+    symbol = style.unit_symbol(indicator.unit[lang])
+    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    numbers = {
+        "low": style.format_number(values[low], indicator.decimals, lang=lang, symbol=symbol),
+        "high": style.format_number(values[high], indicator.decimals, lang=lang, symbol=symbol),
+    }
+    named = {"of_low": f" ({low})", "of_high": f" ({high})"}
+    return words["one" if len(values) == 1 else "range"].format(**numbers, **named)

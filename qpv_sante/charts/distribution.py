@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
@@ -151,8 +151,7 @@ def plot_distribution(
         else:
             common.say_nothing(axes, language)
         _write(axes, frame, marked, what, indicator, language, own=own, enough=bool(enough))
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(2.0, 1.0 + 0.16 * len(named)))
     style.describe(axes, _description(frame, marked, what, cuts, indicator, enough=bool(enough)))
     return axes
 
@@ -214,6 +213,8 @@ def _draw(
     ax: Axes, frame: pd.DataFrame, marked: pd.DataFrame, named: pd.DataFrame, indicator: Indicator, lang: style.Lang
 ) -> None:
     """Bars above zero, a tick for each QPV just below, then a row for each marked quarter."""
+    from matplotlib.patheffects import withStroke
+
     values = frame["value"].dropna().to_numpy()
     counts, edges = np.histogram(values, bins=_bins(values))
     top = float(counts.max())
@@ -259,7 +260,8 @@ def _draw(
         ):
             side = offset if right else -offset
             ax.annotate(words, (one["value"], y), (side, 0), textcoords="offset points", va="center",
-                        ha="left" if side > 0 else "right", fontsize=style.SMALL_SIZE, color=tint, gid=gid)  # fmt: skip
+                        ha="left" if side > 0 else "right", fontsize=style.SMALL_SIZE, color=tint, gid=gid,
+                        path_effects=[withStroke(linewidth=2.2, foreground="white")])  # fmt: skip
     ax.set_ylim(-rug - row * (len(named) + 0.35 * bool(len(named))), 1.25 * top)
     _count_axis(ax, lang)
     common.value_axis(ax, "x", indicator, lang)
@@ -287,7 +289,11 @@ def _count_axis(ax: Axes, lang: style.Lang) -> None:
     ticks = [tick for tick in MaxNLocator(nbins=4, integer=True).tick_values(0, top / 1.25) if 0 <= tick <= top / 1.25]
     ax.set_yticks(ticks, [style.format_number(tick, 0, lang=lang) for tick in ticks])
     ax.axhline(0, color=style.MUTED, lw=0.8, zorder=1.5)
-    ax.set_ylabel(_TEXTS[lang]["count"], fontsize=style.SMALL_SIZE, color=style.MUTED)
+    # beside the bars, not beside the names under them
+    low = ax.get_ylim()[0]
+    ax.set_ylabel(
+        _TEXTS[lang]["count"], fontsize=style.SMALL_SIZE, color=style.MUTED, y=(top / 2.5 - low) / (top - low)
+    )
 
 
 def _draw_quantiles(ax: Axes, cuts: pd.Series, indicator: Indicator, lang: style.Lang) -> None:

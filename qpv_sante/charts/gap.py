@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.gap_rows import TEXTS, order, prepare
@@ -76,8 +76,7 @@ def plot_gap(comparison: pd.DataFrame, *, ax: Axes | None = None, lang: str = "f
         _draw_rows(axes, rows)
         _write_columns(axes, rows, indicator, language)
         _write_around(axes, rows, indicator, language, own=own)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(1.2, 0.16 * (rows["y"].max() + 1.4)))
     style.describe(axes, _description(rows, indicator))
     return axes
 
@@ -270,7 +269,9 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
         what = words["levels"].format(level=_level(rows, lang), reference=reference)
     classes = style.classes_label(first["sex"] or "_T", first["age"] or "_T", lang)
     when = style.year_label(indicator, style.source_keys(rows["source"]), int(first["year"]), lang)
-    return [part for part in (what, classes, when) if part]
+    # of one row, the name beside it says the place
+    place = str(rows.attrs.get("territory_name", "")) if len(rows) > 1 else ""
+    return [part for part in (what, place, classes, when) if part]
 
 
 def _write_around(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang, *, own: bool) -> None:

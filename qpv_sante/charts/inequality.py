@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError, did_you_mean
@@ -33,7 +33,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "equality": "égalité",
         "above": "Au-dessus de la diagonale : les cas se concentrent dans les groupes défavorisés.",
         "interval": "Intervalle à {level} (fluctuation aléatoire)",
-        "none": "Source exhaustive : pas d'intervalle (interval='process' en donne un).",
+        "none": "Source exhaustive : la part du hasard n'est pas dessinée.",
         "measure_d": "Différence des extrêmes : {value} points.",
         "measure_rci": "Indice de concentration relatif : {value}.",
         "units": "QPV avec une valeur : {used}/{total} dans les groupes.",
@@ -53,7 +53,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "equality": "equality",
         "above": "Above the diagonal: cases are concentrated in disadvantaged groups.",
         "interval": "{level} interval (random fluctuation)",
-        "none": "Exhaustive source: no interval (interval='process' gives one).",
+        "none": "Exhaustive source: the part of chance is not drawn.",
         "measure_d": "Difference of the ends: {value} points.",
         "measure_rci": "Relative concentration index: {value}.",
         "units": "QPV with a value: {used}/{total} in the groups.",
@@ -133,8 +133,7 @@ def plot_inequality(
         else:
             _draw_concentration(axes, points, language)
         _write(axes, summary, values, indicator, source, asked, kind, level, language, own=own)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(2.4, 1.8))
     style.describe(axes, _description(summary, values, indicator, source, asked, kind))
     return axes
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.levels_rows import TEXTS, health_frame, level_rows
@@ -92,8 +92,7 @@ def plot_levels(
         _scales(axes, rows, indicator, language)
         _draw(axes, rows, indicator, language)
         _write(axes, rows, indicator, language, own=own)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(1.8, 0.16 * (rows["y"].max() + 2.6)))
     style.describe(axes, _description(rows, indicator))
     return axes
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import catalogue
+from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
 
@@ -41,6 +42,9 @@ _TEXTS: dict[str, dict[str, Any]] = {
         "suppressed": "Sans valeur pour le quartier",
         "quarter": "Quartier",
         "nothing": "Aucun QPV n'a de valeur",
+        "scope": "{title}, QPV {code} (zonage {vintage}), parmi les QPV {among}",
+        "high": "Dans le quart des QPV aux valeurs les plus hautes : {listed}.",
+        "low": "Dans le quart des QPV aux valeurs les plus basses : {listed}.",
     },
     "en": {
         "subtitle": "QPV {code}, {vintage} zoning, among the QPV {among}. Each row has its own scale, values growing "
@@ -55,6 +59,9 @@ _TEXTS: dict[str, dict[str, Any]] = {
         "suppressed": "No value for the quarter",
         "quarter": "Quarter",
         "nothing": "No QPV has a value",
+        "scope": "{title}, QPV {code} ({vintage} zoning), among the QPV {among}",
+        "high": "In the quarter of QPV with the highest values: {listed}.",
+        "low": "In the quarter of QPV with the lowest values: {listed}.",
     },
 }
 
@@ -112,8 +119,8 @@ def plot_profile(
         _draw(axes, rows)
         _write(axes, rows, reference, language)
         _write_around(axes, rows, frame, among, reference, language, share=1.0 if own else 0.85)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(1.6, 0.24 * len(rows)))
+    style.describe(axes, _description(rows, frame, among))
     return axes
 
 
@@ -225,12 +232,12 @@ def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> No
             # two ends that are near each other would be written over one another
             apart = float(row.x_max) - float(row.x_min) > 0.3
             if apart:
-                ax.text(float(row.x_min), row.y + 0.2, low, ha="left", **ends)
-                ax.text(float(row.x_max), row.y + 0.2, high, ha="right", **ends)
+                ax.text(float(row.x_min), row.y + 0.26, low, ha="left", **ends)
+                ax.text(float(row.x_max), row.y + 0.26, high, ha="right", **ends)
             else:
                 both = low if low == high else f"{low} – {high}"
                 middle = (float(row.x_min) + float(row.x_max)) / 2
-                ax.text(middle, row.y + 0.2, both, ha="center", **ends)
+                ax.text(middle, row.y + 0.26, both, ha="center", **ends)
         else:
             ax.text(
                 0.5, row.y, words["nothing"], ha="center", va="center", fontsize=7, color=style.MUTED, style="italic"
@@ -254,6 +261,39 @@ def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> No
     for text, place in ((words["own"], _OWN_COLUMN), (words["reference"][reference], _REFERENCE_COLUMN)):
         ax.annotate(text, (1, 1), (place, -2), xycoords="axes fraction", textcoords="offset points", ha="right",
                     va="bottom", fontsize=style.SMALL_SIZE, color=style.MUTED, annotation_clip=False)  # fmt: skip
+
+
+def _title(frame: pd.DataFrame) -> str:
+    first = frame.iloc[0]
+    communes = first["commune_names"] if "commune_names" in frame else ""
+    return f"{first['name']} ({communes})" if communes else str(first["name"])
+
+
+def _description(rows: pd.DataFrame, frame: pd.DataFrame, among: str) -> style.Description:
+    """Where the quarter stands at an end of the distribution, rather than twenty numbers."""
+    first = frame.iloc[0]
+    languages: tuple[style.Lang, ...] = ("fr", "en")
+    scope: dict[str, str] = {}
+    said: dict[str, list[str]] = {}
+    for lang in languages:
+        words = _TEXTS[lang]
+        scope[lang] = words["scope"].format(
+            title=_title(frame), code=first["geo_code"], vintage=first["geo_vintage"], among=words["among"][among]
+        )
+        ends = {"high": rows["value"] >= rows["q3"], "low": rows["value"] <= rows["q1"]}
+        named = {
+            end: ", ".join(catalogue().indicator(str(name)).short[lang] for name in rows.loc[inside, "indicator"])
+            for end, inside in ends.items()
+        }
+        said[lang] = [words[end].format(listed=listed) for end, listed in named.items() if listed]
+    return style.Description(
+        kind="profile",
+        indicator="",
+        scope=scope,
+        rows=len(rows),
+        missing=common.missing_counts(rows["flag"], rows["value"]),
+        said=said,
+    )
 
 
 def _write_around(
@@ -302,9 +342,7 @@ def _write_around(
     subtitle = words["subtitle"].format(
         code=first["geo_code"], vintage=first["geo_vintage"], among=words["among"][among]
     )
-    title = str(first["name"])
-    if "commune_names" in frame and first["commune_names"]:
-        title += f" ({first['commune_names']})"
+    title = _title(frame)
     style.add_headings(
         ax, style.typography(title, lang), style.typography(subtitle, lang), left=left, above=16, width=width
     )

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from qpv_sante import intervals, style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
-from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError, UnknownNameError, did_you_mean
+from qpv_sante.charts.ranking_rows import funnel_curve, ordered_intervals, ranking_rows
+from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.geography import zoning_of_qpv_code
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+from qpv_sante.ranking import WARNINGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KINDS = ("funnel", "caterpillar")
-LEVELS = (0.95, 0.998)
-_NEEDED = ("rank", "geo_code", "name", "value", "n", "target", "funnel_position", "flag", "source")
 # Face, marker and size by place in the funnel: farther is darker and another shape
 _LOOKS = {
     "within": ("#b9b9b9", "o", 16),
@@ -42,12 +42,11 @@ _TEXTS: dict[str, dict[str, str]] = {
         "marked": "Quartiers marqués",
         "order": "QPV, du plus défavorable au plus favorable",
         "order_neither": "QPV, par valeur décroissante",
-        "unnamed": "{n} quartiers : au-delà de {most}, les noms ne sont pas écrits. Pour les lire, classer un "
-        "territoire (rank(..., territory=...)) ou prendre frame.head({most}).",
+        "unnamed": "{n} quartiers : au-delà de {most}, les noms ne sont pas écrits.",
         "funnel": "Entonnoir : là où tomberaient, par le seul hasard, des quartiers dont le taux serait celui de "
         "l'ensemble.",
         "said": "Hors des limites à 99,8 % : {n}.",
-        "nothing": "Sans valeur",
+        "neighbours": "Deux QPV voisins dans un classement ne diffèrent pas pour autant.",
     },
     "en": {
         "scope": "QPV ({vintage} zoning), {place}",
@@ -63,64 +62,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "marked": "Marked neighbourhoods",
         "order": "QPV, from the least to the most favourable",
         "order_neither": "QPV, by decreasing value",
-        "unnamed": "{n} neighbourhoods: beyond {most}, names are not written. To read them, rank a territory "
-        "(rank(..., territory=...)) or take frame.head({most}).",
+        "unnamed": "{n} neighbourhoods: beyond {most}, names are not written.",
         "funnel": "Funnel: where neighbourhoods whose rate is that of the whole would fall by chance alone.",
         "said": "Beyond the 99.8% limits: {n}.",
-        "nothing": "No value",
+        "neighbours": "Neighbours in a ranking are not thereby different.",
     },
 }
-
-
-def funnel_curve(target: float, least: float, most: float, *, points: int = 120) -> pd.DataFrame:
-    """Funnel limits over a range of sizes, to be drawn as curves.
-
-    Parameters
-    ----------
-    target : float
-        Rate of the whole, in percent.
-    least, most : float
-        Smallest and largest size.
-    points : int
-        At most; sizes are whole.
-
-    Returns
-    -------
-    DataFrame
-        `n, lower_95, upper_95, lower_99_8, upper_99_8`, in percent, as `qpv_sante.intervals.funnel_limits` gives them.
-
-    Examples
-    --------
-    >>> funnel_curve(20, 50, 1000, points=2).round(1).values.tolist()
-    [[50.0, 8.4, 32.7, 3.5, 39.9], [1000.0, 17.5, 22.6, 16.1, 24.0]]
-    """
-    least, most = max(1.0, round(least)), max(1.0, round(most))
-    sizes = np.unique(np.geomspace(least, most, points).round())
-    curve = intervals.funnel_limits(target / 100, sizes, levels=LEVELS)
-    columns = ["lower_95", "upper_95", "lower_99_8", "upper_99_8"]
-    return pd.concat([curve[["n"]], 100 * curve[columns]], axis=1)
-
-
-def ordered_intervals(ranking: pd.DataFrame) -> pd.DataFrame:
-    """Ranked QPV in their order, each with its Wilson intervals at 95 % and 99.8 %.
-
-    Parameters
-    ----------
-    ranking : DataFrame
-        As `rank` gives it; rows without a value are left out.
-
-    Returns
-    -------
-    DataFrame
-        The rows by rank, with `lower_95, upper_95, lower_99_8, upper_99_8` in percent.
-    """
-    known = ranking[ranking["value"].notna() & ranking["n"].notna()]
-    known = known.sort_values(["rank", "geo_code"], kind="stable", ignore_index=True)
-    cases = (known["value"] / 100 * known["n"]).round()
-    for level, name in zip(LEVELS, ("95", "99_8"), strict=True):
-        wilson = intervals.proportion(cases, known["n"], level=level, interval="process")
-        known[f"lower_{name}"], known[f"upper_{name}"] = 100 * wilson["lower"], 100 * wilson["upper"]
-    return known
 
 
 def plot_rank(
@@ -139,7 +86,8 @@ def plot_rank(
         As `rank` gives it, its `attrs` kept (they name the indicator, the year and the territory); values in percent.
     kind : {"funnel", "caterpillar"}
         Values against the number behind them with the 95 % and 99.8 % limits; or values in order with their
-        95 % and 99.8 % Wilson intervals, named up to 40 rows.
+        95 % and 99.8 % Wilson intervals, named up to 40 rows: `rank` of a smaller territory, or `.head(40)`, names
+        them.
     highlight : sequence of str
         Codes of QPV to mark and name.
     ax : Axes, optional
@@ -172,7 +120,7 @@ def plot_rank(
     language = style.check_lang(lang)
     if kind not in KINDS:
         raise UnknownNameError(f"Unknown kind {kind!r}. {did_you_mean(kind, KINDS)}")
-    rows = _checked(ranking, highlight)
+    rows = ranking_rows(ranking, highlight)
     indicator = catalogue().indicator(str(ranking.attrs["indicator"]))
     known = ordered_intervals(rows)
     with style.figure_style():
@@ -189,31 +137,10 @@ def plot_rank(
             _draw_funnel(axes, known, indicator, highlight, language)
         else:
             _draw_caterpillar(axes, known, rows, indicator, highlight, language, named=named)
-        _write(axes, rows, known, indicator, kind, ranking.attrs.get("warnings", []), highlight, language, own=own)
-        if own:
-            style.fit_figure(axes)
+        _write(axes, rows, known, indicator, kind, highlight, language, own=own)
+        layout.settle(axes, own=own, least=(1.6, 0.14 * (len(rows) + 1.2) if kind == "caterpillar" and named else 1.2))
     style.describe(axes, _description(rows, known, indicator, kind))
     return axes
-
-
-def _checked(ranking: pd.DataFrame, highlight: Sequence[str]) -> pd.DataFrame:
-    common.check_columns(ranking, _NEEDED, "plot_rank", "rank()")
-    if "indicator" not in ranking.attrs:
-        raise SchemaError(
-            "plot_rank: the frame no longer says its indicator. Draw the frame that rank() returned, or write "
-            "frame.attrs['indicator'] = 'c2s_share' (files and pd.concat lose attrs)."
-        )
-    if isinstance(highlight, str):
-        raise InvalidInputError(f"highlight is a list of QPV codes, such as [{highlight!r}].")
-    if unknown := [code for code in highlight if code not in set(ranking["geo_code"])]:
-        raise UnknownNameError(f"highlight: {unknown[0]!r} is not in the ranking of {len(ranking)} QPV.")
-    zonings = {zoning_of_qpv_code(code) for code in ranking["geo_code"]}
-    if len(zonings) > 1 or ranking["source"].dropna().nunique() > 1 or ranking["target"].dropna().nunique() > 1:
-        raise ComparabilityError("plot_rank draws one ranking at a time: one call of rank(), one zoning, one source.")
-    rows = ranking.reset_index(drop=True)
-    rows = rows.assign(name=common.qpv_labels(rows["geo_code"], zonings.pop()))
-    rows.attrs = ranking.attrs
-    return rows
 
 
 def _draw_funnel(
@@ -355,8 +282,20 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
     return [_TEXTS[lang]["scope"].format(vintage=vintage, place=place), *filter(None, [when])]
 
 
+def _cautions(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[str]:
+    """What `rank` warns of, in the language of the figure and without the names of its columns."""
+    notes = [_TEXTS[lang]["neighbours"]]
+    dispersion = float(rows.attrs.get("dispersion", 1.0))
+    if dispersion > 2:
+        notes.append(WARNINGS["dispersion"][lang].format(factor=style.format_number(dispersion**0.5, lang=lang)))
+    if indicator.selects_qpv:
+        label = indicator.short[lang][:1].lower() + indicator.short[lang][1:]
+        notes.append(WARNINGS["circular"][lang].format(label=label))
+    return notes
+
+
 def _write(
-    ax: Axes, rows: pd.DataFrame, known: pd.DataFrame, indicator: Indicator, kind: str, warnings: Sequence[str],
+    ax: Axes, rows: pd.DataFrame, known: pd.DataFrame, indicator: Indicator, kind: str,
     highlight: Sequence[str], lang: style.Lang, *, own: bool,
 ) -> None:  # fmt: skip
     words = _TEXTS[lang]
@@ -386,7 +325,7 @@ def _write(
         if kind == "caterpillar" and len(rows) > common.MAX_ROWS:
             notes.append(words["unnamed"].format(n=style.format_number(len(rows), 0, lang=lang), most=common.MAX_ROWS))
     missing = common.missing_counts(rows["flag"], rows["value"])
-    notes += [common.used_note(len(known), len(rows), missing, lang), *warnings]
+    notes += [common.used_note(len(known), len(rows), missing, lang), *_cautions(rows, indicator, lang)]
     notes.append(style.source_line(style.source_keys(rows["source"]), lang))
     common.write_around(ax, indicator.label[lang], _scope(rows, indicator, lang), handles, notes, lang, own=own)
 

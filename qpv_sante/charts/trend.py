@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.breaks import breaks, segments, trend_rows
@@ -124,8 +124,7 @@ def plot_trend(frame: pd.DataFrame, *, ax: Axes | None = None, lang: str = "fr")
         else:
             common.say_nothing(axes, language)
         _write(axes, frame, rows, cuts, indicator, language, own=own, right=right)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(1.8, 1.0))
     style.describe(axes, _description(frame, rows, cuts, indicator))
     return axes
 
@@ -256,7 +255,17 @@ def _scope(frame: pd.DataFrame, rows: pd.DataFrame, lang: style.Lang) -> list[st
     classes = style.classes_label(str(first_row.get("sex", "_T")), str(first_row.get("age", "_T")), lang)
     reference = _reference(frame, lang) if (rows["side"] == "reference").any() else ""
     against = {"fr": "QPV et {r}", "en": "QPV and {r}"}[lang].format(r=reference) if reference else ""
-    return [part for part in (", ".join(names), against, classes, years) if part]
+    place = _place(frame) if (rows["side"] == "observed").any() else ""
+    return [part for part in (", ".join(names), place, against, classes, years) if part]
+
+
+def _place(frame: pd.DataFrame) -> str:
+    """Where observed QPV are: many cities have a « Centre ville »."""
+    first = frame.iloc[0]
+    if str(first.get("geo_level")) != "qpv":
+        return ""
+    place = common.common_place(frame["geo_code"], int(first["geo_vintage"]))
+    return "" if place == "France" else place
 
 
 def _legend(frame: pd.DataFrame, rows: pd.DataFrame, lang: style.Lang) -> list[Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
+import pandas as pd
 
-from qpv_sante import store, style
+from qpv_sante import layout, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import department_of_qpv, is_overseas
@@ -39,12 +40,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "Un symbole par QPV.",
         "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
+        "classes": "Classes : {listed}.",
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
         "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
         "undrawn": "QPV sans contour publié, non dessinés : {n}.",
         "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
-        "no_background": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
         "no_coast": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle.",
     },
     "en": {
@@ -52,12 +53,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "france": "France",
         "symbol": "One symbol a QPV.",
         "small_symbol": "One symbol for each QPV too small to be seen.",
+        "classes": "Classes: {listed}.",
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
         "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
         "undrawn": "QPV without a published outline, not drawn: {n}.",
         "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
-        "no_background": "No department outline is published for this territory: only QPV are placed.",
         "no_coast": "Overseas: QPV are placed without coastline, each inset at its own scale.",
     },
 }
@@ -103,7 +104,9 @@ def plot_map(
     -------
     Axes
         In metres, in the territory's own projection. Suppressed QPV are hatched, unavailable ones grey,
-        both counted in the legend. A QPV too small to be seen is doubled with a symbol.
+        both counted in the legend. A QPV too small to be seen is doubled with a symbol. Under the QPV of a city are
+        outlines of communes, where the store has them (Occitanie and Hauts-de-France), else of departments; the note
+        says which.
 
     Raises
     ------
@@ -157,7 +160,7 @@ def draw_map(
     indicator : Indicator
     geo_vintage, year : int
     background : dict of str to GeoDataFrame, optional
-        Outlines under the QPV: `department` (with `name`) and `region`.
+        Outlines under the QPV: `commune` (for a city map), `department` (both with `name`) and `region`.
     place : Territory, optional
         What is mapped; a country or nothing gives the national map.
     focus : GeoDataFrame, optional
@@ -202,27 +205,78 @@ def draw_map(
             axes, zones, colours, place=place, background=background, focus=focus, own=own, lang=lang
         )
         labels.write_legend(axes, drawn.zones, limits, indicator, colours, symbols=drawn.symbols, lang=lang)
-        zoning = _TEXTS[lang]["zoning"].format(vintage=geo_vintage)
-        when = style.year_label(indicator, sources, year, lang)
-        where = place.name if place is not None else _TEXTS[lang]["france"]
-        subtitle = " · ".join(filter(None, [zoning, where, classes, when]))
+        languages: tuple[style.Lang, ...] = ("fr", "en")
+        scopes = {said: _scope(indicator, sources, geo_vintage, year, place, classes, said) for said in languages}
         # a layout engine may yet narrow axes that were given
         width = style.width_points(axes) + _LEGEND_POINTS if own else 0.85 * style.width_points(axes)
         style.add_headings(
-            axes, style.typography(labels.title_of(zones, indicator, lang), lang), subtitle, above=10, width=width
+            axes, style.typography(labels.title_of(zones, indicator, lang), lang), scopes[lang], above=10, width=width
         )
-        notes = _notes(
-            zones, lang, symbols=drawn.symbols, background=drawn.background, national=scene.is_national(place)
-        )
+        notes = _notes(zones, lang, drawn, national=scene.is_national(place))
         outlines = scene.outline_sources(geo_vintage, drawn)
         notes.append(style.source_line(style.source_keys(sources), lang, outlines=outlines))
         style.add_notes(axes, notes, below=drawn.below, width=width)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(scene.least_width(place), None))
+    style.describe(axes, _description(zones, drawn.zones, limits, indicator, scopes))
     return axes
 
 
-def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, background: bool, national: bool) -> list[str]:
+def _scope(
+    indicator: Indicator,
+    sources: Sequence[str],
+    geo_vintage: int,
+    year: int,
+    place: Territory | None,
+    classes: str,
+    lang: style.Lang,
+) -> str:
+    """Zoning, territory, sex and age, year: what stands under the title."""
+    zoning = _TEXTS[lang]["zoning"].format(vintage=geo_vintage)
+    when = style.year_label(indicator, sources, year, lang)
+    where = place.name if place is not None else _TEXTS[lang]["france"]
+    return " · ".join(filter(None, [zoning, where, classes, when]))
+
+
+def _description(
+    zones: gpd.GeoDataFrame,
+    drawn: gpd.GeoDataFrame,
+    limits: Sequence[float],
+    indicator: Indicator,
+    scopes: Mapping[style.Lang, str],
+) -> style.Description:
+    """Extremes by name, classes with their number of QPV, and the missing ones by reason."""
+    communes = zones["commune_names"].fillna("") if "commune_names" in zones else pd.Series("", index=zones.index)
+    names = zones["name"].astype("str") + (" (" + communes.str.replace(";", ", ") + ")").where(communes != "", "")
+    names = names.mask(names.duplicated(keep=False), names + " [" + zones["geo_code"] + "]")
+    values = zones["value"].astype("float64")
+    known = values.notna()
+    said: dict[str, list[str]] = {}
+    for lang in scopes:
+        colon = " : " if lang == "fr" else ": "
+        texts = labels.class_labels(drawn, limits, indicator, lang) if len(limits) > 1 else []
+        counts = [int((drawn["number"] == place).sum()) for place in range(len(texts))]
+        listed = (" ; " if lang == "fr" else "; ").join(
+            f"{text}{colon}{style.format_number(count, 0, lang=lang)} QPV"
+            for text, count in zip(texts, counts, strict=True)
+        )
+        said[lang] = [_TEXTS[lang]["classes"].format(listed=listed)] if listed else []
+        if layers.is_estimated(zones).any():
+            said[lang].append(f"{labels.title_of(zones, indicator, lang)}.")
+    missing = zones.loc[~known, "kind"].value_counts()
+    return style.Description(
+        kind="map",
+        indicator=indicator.id,
+        scope={str(lang): scope for lang, scope in scopes.items()},
+        rows=len(drawn),
+        n_used=float(known.sum()),
+        n_total=float(len(zones)),
+        values=dict(zip(names[known], values[known], strict=True)),
+        missing={str(kind): int(count) for kind, count in missing.items()},
+        said=said,
+    )
+
+
+def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, drawn: scene.Drawn, *, national: bool) -> list[str]:
     """What the reader must know of what is drawn and what is not."""
     words = _TEXTS[lang]
     valued = zones["value"].notna()
@@ -235,13 +289,12 @@ def _notes(zones: gpd.GeoDataFrame, lang: style.Lang, *, symbols: bool, backgrou
     key = "used" if not estimated else "estimated" if estimated == valued.sum() else "partly"
     first = words[key].format(used=number(valued.sum()), total=number(len(zones)), estimated=number(estimated))
     every = words["symbol" if national else "small_symbol"]
-    notes = [f"{first} {every}" if symbols else first]
+    notes = [f"{first} {every}" if drawn.doubled else first]
     if absent.any():
         with_value = int((valued & absent).sum())
         key = "undrawn_valued" if with_value else "undrawn"
         notes.append(words[key].format(n=number(absent.sum()), valued=number(with_value)))
     if national and is_overseas(department_of_qpv(zones.loc[~absent, "geo_code"])).any():
         notes.append(words["no_coast"])
-    if not background:
-        notes.append(words["no_background"])
+    notes.append(scene.background_note(drawn.background, lang))
     return [style.typography(note, lang) for note in notes]

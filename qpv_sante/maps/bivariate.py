@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from qpv_sante import store, style
+from qpv_sante import layout, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.maps import gather, labels, scene
+from qpv_sante.maps.bivariate_square import CLASSES, PALETTE, draw_square, step
 from qpv_sante.maps.classes import class_breaks, classify
 
 if TYPE_CHECKING:
@@ -20,16 +21,8 @@ if TYPE_CHECKING:
 
     from qpv_sante.territories import Territory
 
-# Rows: second indicator, low to high (to blue); columns: first indicator, low to high (to orange). Chosen so that any
-# two, and the grey of missing values, stay at least 15 apart in CIELAB for every kind of colour vision.
-PALETTE = (
-    ("#e4e4ee", "#f8d2ae", "#fba700"),
-    ("#a7d3ff", "#af816f", "#c76305"),
-    ("#5895d8", "#376387", "#281e28"),
-)
-CLASSES = len(PALETTE)
 UNIVERSES = ("country", "territory")
-_SQUARE, _LEGEND_POINTS = 118.0, 215.0  # points
+_LEGEND_POINTS = 215.0  # points
 # what doubts a pair: the first of these that one of its two values bears
 _DOUBTS = ("unreliable", "estimated", "provisional")
 _TEXTS: dict[str, dict[str, str]] = {
@@ -37,9 +30,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "title": "{x} et {y}",
         "zoning": "Quartiers prioritaires (QPV, zonage {vintage})",
         "france": "France",
-        "axis": "{label} ({unit}), {year}",
         "either": ", au moins un des deux",
-        "heading": "Nombre de QPV dessinés",
         "universe_country": "Classes : tiers des {n} QPV de France (zonage {vintage}) où les deux valeurs sont connues "
         "; la limite est dans la classe du dessous.",
         "universe_territory": "Classes : tiers des {n} QPV de ce territoire où les deux valeurs sont connues ; elles "
@@ -49,6 +40,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "symbol": "Un symbole par QPV.",
         "small_symbol": "Un symbole pour chaque QPV trop petit pour être vu.",
         "undrawn": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec les deux valeurs.",
+        "corner_high_high": "Classe la plus haute des deux : {n} QPV.",
+        "corner_low_low": "Classe la plus basse des deux : {n} QPV.",
+        "corner_high_low": "La plus haute de « {x} » et la plus basse de « {y} » : {n} QPV.",
+        "corner_low_high": "La plus basse de « {x} » et la plus haute de « {y} » : {n} QPV.",
         "years": "Les deux années diffèrent.",
         "meaning": "Deux valeurs élevées au même endroit ne disent pas que l'une cause l'autre.",
     },
@@ -56,9 +51,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "title": "{x} and {y}",
         "zoning": "Priority neighbourhoods (QPV, {vintage} zoning)",
         "france": "France",
-        "axis": "{label} ({unit}), {year}",
         "either": ", at least one of the two",
-        "heading": "Number of QPV drawn",
         "universe_country": "Classes: thirds of the {n} QPV of France ({vintage} zoning) where both values are known; "
         "a limit belongs to the class below.",
         "universe_territory": "Classes: thirds of the {n} QPV of this territory where both values are known, not "
@@ -68,6 +61,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "symbol": "One symbol a QPV.",
         "small_symbol": "One symbol for each QPV too small to be seen.",
         "undrawn": "QPV without a published outline, not drawn: {n}, of which {valued} with both values.",
+        "corner_high_high": "Highest class of both: {n} QPV.",
+        "corner_low_low": "Lowest class of both: {n} QPV.",
+        "corner_high_low": "Highest of “{x}” and lowest of “{y}”: {n} QPV.",
+        "corner_low_high": "Lowest of “{x}” and highest of “{y}”: {n} QPV.",
         "years": "The two years differ.",
         "meaning": "Two high values in one place do not say that one causes the other.",
     },
@@ -160,7 +157,7 @@ def plot_bivariate_map(
         geo_vintage=geo_vintage,
         years=(int(years["year_x"] or 0), int(years["year_y"] or 0)),
         universe=both if universe == "country" else None,
-        background=gather.background(),
+        background=gather.background(place, zones),
         place=place,
         focus=gather.focus(place),
         sources=[style.source_keys(frame["source"].unique()) for frame in frames],
@@ -253,7 +250,7 @@ def draw_bivariate_map(
     limits = [class_breaks(whose[f"value_{axis}"], CLASSES, decimals=d) for axis, d in zip("xy", decimals, strict=True)]
     zones = zones.join(cross_classes(zones, (limits[0], limits[1]), decimals))
     sizes = [max(len(breaks) - 1, 1) for breaks in limits]
-    square = [[PALETTE[_step(row, sizes[1])][_step(column, sizes[0])] for column in range(sizes[0])]
+    square = [[PALETTE[step(row, sizes[1])][step(column, sizes[0])] for column in range(sizes[0])]
               for row in range(sizes[1])]  # fmt: skip
     zones["number"] = np.where(zones["kind"] == "values", zones["class_y"] * sizes[0] + zones["class_x"], -1)
     colours = [colour for row in square for colour in row]
@@ -263,7 +260,7 @@ def draw_bivariate_map(
         drawn = scene.draw_scene(
             axes, zones, colours, place=place, background=background, focus=focus, own=own, lang=lang
         )
-        under = _draw_square(axes, drawn.zones, square, (x, y), limits, years, sources, lang)
+        under = draw_square(axes, drawn.zones, square, (x, y), limits, years, sources, lang)
         handles = labels.missing_handles(drawn.zones, symbols=drawn.symbols, lang=lang, suffix=words["either"])
         for handle in handles:
             handle.set_label(style.wrap(handle.get_label(), 34))
@@ -273,90 +270,69 @@ def draw_bivariate_map(
                 fontsize=style.SMALL_SIZE, alignment="left", labelspacing=0.55,
             )  # fmt: skip
         width = style.width_points(axes) + _LEGEND_POINTS if own else 0.85 * style.width_points(axes)
-        where = place.name if place is not None else words["france"]
-        when = [style.year_label(i, keys, year, lang) for i, keys, year in zip((x, y), sources, years, strict=True)]
-        zoning = words["zoning"].format(vintage=geo_vintage)
-        subtitle = " · ".join([zoning, where, " / ".join(dict.fromkeys(when))])
-        shorts = {"x": x.short[lang], "y": y.short[lang][:1].lower() + y.short[lang][1:]}
-        title = style.typography(words["title"].format(**shorts), lang)
-        style.add_headings(axes, title, subtitle, above=10, width=width)
+        languages: tuple[style.Lang, ...] = ("fr", "en")
+        heads = {said: _heads((x, y), sources, geo_vintage, years, place, said) for said in languages}
+        style.add_headings(axes, *heads[lang], above=10, width=width)
         national = scene.is_national(place)
-        notes = _notes(
-            zones, len(whose), words, universe is not None, geo_vintage, years, national, drawn.symbols, lang
-        )
+        notes = _notes(zones, len(whose), words, universe is not None, geo_vintage, years, national, drawn, lang)
         outlines = scene.outline_sources(geo_vintage, drawn)
         keys = [key for of_one in sources for key in of_one]
         notes.append(style.source_line(style.source_keys(keys), lang, outlines=outlines))
         style.add_notes(axes, notes, below=drawn.below, width=width)
-        if own:
-            style.fit_figure(axes)
+        layout.settle(axes, own=own, least=(scene.least_width(place), None))
+    style.describe(axes, _description(zones, drawn.zones, (x, y), (sizes[0], sizes[1]), heads))
     return axes
 
 
-def _step(position: int, size: int) -> int:
-    """Row or column of the palette: few distinct values give fewer classes, spread over its ends."""
-    return position * (CLASSES - 1) // max(size - 1, 1)
-
-
-def _draw_square(
-    ax: Axes,
-    drawn: gpd.GeoDataFrame,
-    square: Sequence[Sequence[str]],
+def _heads(
     indicators: tuple[Indicator, Indicator],
-    limits: Sequence[Sequence[float]],
-    years: tuple[int, int],
     sources: Sequence[Sequence[str]],
+    geo_vintage: int,
+    years: tuple[int, int],
+    place: Territory | None,
     lang: style.Lang,
-) -> float:
-    """Square legend right of the map, the number of QPV drawn in each cell.
-
-    Returns
-    -------
-    float
-        Height of what may come under it, as a fraction of the axes.
-    """
-    from matplotlib.colors import to_rgb
-
+) -> tuple[str, str]:
+    """Title and subtitle."""
     words = _TEXTS[lang]
-    width = style.width_points(ax)
-    box = ax.get_window_extent()
-    height = width * box.height / box.width
-    side = min(_SQUARE, 0.55 * height)
-    room = 62.0  # labels of the vertical axis
-    top = 1 - 16 / height
-    inset = ax.inset_axes((1.02 + room / width, top - side / height, side / width, side / height), zorder=9)
-    inset.set_gid("legend-square")
-    rows, columns = len(square), len(square[0])
-    valued = drawn[drawn["kind"] == "values"]
-    counts = valued.groupby(["class_y", "class_x"]).size()
-    for row, cells in enumerate(square):
-        for column, colour in enumerate(cells):
-            inset.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1], colour, ec="#444444",
-                       lw=0.5, gid=f"cell-{row}-{column}")  # fmt: skip
-            dark = np.dot(to_rgb(colour), (0.3, 0.59, 0.11)) < 0.5
-            number = style.format_number(int(counts.get((row, column), 0)), 0, lang=lang)
-            inset.text(column + 0.5, row + 0.5, number, ha="center", va="center", fontsize=style.SMALL_SIZE,
-                       color="white" if dark else style.INK, gid=f"count-{row}-{column}")  # fmt: skip
-    inset.set_xlim(0, columns)
-    inset.set_ylim(0, rows)
-    for spine in inset.spines.values():
-        spine.set_visible(False)
-    for axis, indicator, breaks, year, keys in zip("xy", indicators, limits, years, sources, strict=True):
-        ticks: Any = getattr(inset, f"{axis}axis")
-        # few distinct values have each their class: the value itself names it
-        shown = breaks if len(breaks) > 1 else [0.0, 0.0]
-        texts = [style.format_number(limit, indicator.decimals, lang=lang) for limit in shown]
-        ticks.set_ticks(range(len(shown)), texts if len(breaks) > 1 else ["", ""])
-        ticks.set_tick_params(labelsize=6.5, length=2, pad=2)
-        label = words["axis"].format(
-            label=indicator.short[lang], unit=indicator.unit[lang], year=style.year_label(indicator, keys, year, lang)
-        )
-        text = style.wrap(style.typography(label, lang), max(style.characters(side + 34, style.NOTE_SIZE), 24))
-        arrow = f"{text} →"
-        getattr(inset, f"set_{axis}label")(arrow, fontsize=style.NOTE_SIZE, labelpad=2)
-    inset.set_title(words["heading"], fontsize=style.SMALL_SIZE, fontweight="bold", loc="left", pad=4)
-    lines = inset.get_xlabel().count("\n") + 1
-    return float(top - (side + 26 + lines * style.NOTE_SIZE * style.LINE_HEIGHT) / height)
+    when = [style.year_label(i, keys, year, lang) for i, keys, year in zip(indicators, sources, years, strict=True)]
+    where = place.name if place is not None else words["france"]
+    subtitle = " · ".join([words["zoning"].format(vintage=geo_vintage), where, " / ".join(dict.fromkeys(when))])
+    x, y = (indicator.short[lang] for indicator in indicators)
+    return style.typography(words["title"].format(x=x, y=y[:1].lower() + y[1:]), lang), subtitle
+
+
+def _description(
+    zones: gpd.GeoDataFrame,
+    drawn: gpd.GeoDataFrame,
+    indicators: tuple[Indicator, Indicator],
+    sizes: tuple[int, int],
+    heads: Mapping[style.Lang, tuple[str, str]],
+) -> style.Description:
+    """The four corners of the square legend, in words."""
+    known = zones["kind"] == "values"
+    ends = [{"low": drawn[f"class_{axis}"] == 0, "high": drawn[f"class_{axis}"] == size - 1}
+            for axis, size in zip("xy", sizes, strict=True)]  # fmt: skip
+    said: dict[str, list[str]] = {}
+    for lang in heads:
+        x, y = (indicator.short[lang] for indicator in indicators)
+        corners = [
+            _TEXTS[lang][f"corner_{first}_{second}"].format(
+                x=x, y=y, n=style.format_number(int((ends[0][first] & ends[1][second]).sum()), 0, lang=lang)
+            )
+            for first, second in (("high", "high"), ("low", "low"), ("high", "low"), ("low", "high"))
+        ]
+        said[lang] = corners if known.any() and min(sizes) > 1 else []
+    missing = zones.loc[~known, "kind"].value_counts()
+    return style.Description(
+        kind="bivariate",
+        indicator="",
+        scope={str(lang): " · ".join(head) for lang, head in heads.items()},
+        rows=len(drawn),
+        n_used=float(known.sum()),
+        n_total=float(len(zones)),
+        missing={str(kind): int(count) for kind, count in missing.items()},
+        said=said,
+    )
 
 
 def _notes(
@@ -367,7 +343,7 @@ def _notes(
     geo_vintage: int,
     years: tuple[int, int],
     national: bool,
-    symbols: bool,
+    drawn: scene.Drawn,
     lang: style.Lang,
 ) -> list[str]:
     def number(count: int) -> str:
@@ -376,7 +352,7 @@ def _notes(
     first = [words["used"].format(used=number((zones["kind"] == "values").sum()), total=number(len(zones)))]
     if count := int(zones["estimated"].sum()):
         first.append(words["estimated"].format(n=number(count)))
-    if symbols:
+    if drawn.doubled:
         first.append(words["symbol" if national else "small_symbol"])
     absent = zones.geometry.isna()
     if absent.any():
@@ -385,4 +361,5 @@ def _notes(
     key = "universe_country" if of_france else "universe_territory"
     notes = [" ".join(first), words[key].format(n=number(universe), vintage=geo_vintage)]
     notes.append(" ".join([*([words["years"]] if years[0] != years[1] else []), words["meaning"]]))
+    notes.append(scene.background_note(drawn.background, lang))
     return [style.typography(note, lang) for note in notes]

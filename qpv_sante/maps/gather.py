@@ -8,7 +8,8 @@ import geopandas as gpd
 import pandas as pd
 
 from qpv_sante import style
-from qpv_sante.errors import ComparabilityError, UnavailableLevelError
+from qpv_sante.errors import ComparabilityError, StoreError, UnavailableLevelError
+from qpv_sante.geography import with_neighbours
 from qpv_sante.territories import Territory
 
 # Levels whose outline frames the map
@@ -96,22 +97,73 @@ def with_figures(zones: gpd.GeoDataFrame, frame: pd.DataFrame, *, suffix: str = 
     return joined
 
 
-def background() -> dict[str, gpd.GeoDataFrame]:
-    """Outlines to draw under the QPV, by level."""
+def background(place: Territory | None, zones: gpd.GeoDataFrame) -> dict[str, gpd.GeoDataFrame]:
+    """Outlines to draw under the QPV, by level.
+
+    Communes for what is smaller than a department, where those of every QPV are in the store; departments and regions
+    are always given: they fill what is beyond.
+
+    Parameters
+    ----------
+    place : Territory, optional
+    zones : GeoDataFrame
+        As `quarters` gives them.
+    """
     from qpv_sante import loading
 
-    return {level: loading.load_zones(level, vintage=_OUTLINES_VINTAGE) for level in FRAMED}
+    levels = {level: loading.load_zones(level, vintage=_OUTLINES_VINTAGE) for level in FRAMED}
+    if place is None or place.level in (*FRAMED, "country"):
+        return levels
+    communes = communes_under(zones)
+    return levels if communes is None else {**levels, "commune": communes}
+
+
+def communes_under(zones: gpd.GeoDataFrame) -> gpd.GeoDataFrame | None:
+    """Outlines of communes, if the store has those of every QPV; none elsewhere."""
+    from qpv_sante import loading
+
+    try:
+        communes = loading.load_zones("commune", vintage=_OUTLINES_VINTAGE)
+    except (UnavailableLevelError, StoreError):
+        return None  # a build or a snapshot without them: departments do
+    points = zones.geometry.dropna().representative_point()
+    placed = communes.sindex.query(points.to_numpy(), predicate="within")[0]
+    return communes if len(points) and len(set(placed.tolist())) == len(points) else None
+
+
+def communes_around(zones: gpd.GeoDataFrame) -> gpd.GeoDataFrame | None:
+    """Outlines of the communes that hold these QPV and of their neighbours; none where the store has none of them."""
+    from qpv_sante import loading
+
+    try:
+        communes = loading.load_zones("commune", vintage=_OUTLINES_VINTAGE)
+    except (UnavailableLevelError, StoreError):
+        return None
+    near = with_neighbours(communes, zones.geometry.dropna())
+    return near if len(near) else None
+
+
+def practices(zones: gpd.GeoDataFrame, geo_vintage: int, lang: style.Lang) -> gpd.GeoDataFrame:
+    """Practices whose place is known below the commune, in one of these QPV or in a commune that holds one."""
+    from qpv_sante import loading
+    from qpv_sante.initiatives import load_initiatives
+
+    listed = load_initiatives(lang=lang)
+    listed = listed[listed.geometry.notna()]
+    quarters = loading.gazetteer().qpv_in(None, geo_vintage)
+    hosts = quarters.loc[quarters["geo_code"].isin(zones["geo_code"]), "communes"].str.split(";").explode()
+    return listed[listed["commune_code"].isin(hosts)].reset_index(drop=True)
 
 
 def focus(place: Territory | None) -> gpd.GeoDataFrame | None:
-    """Outlines that frame the map of a region or department; none for cities and overseas."""
+    """Outlines that frame the map of a region, a department or a commune; none for other places and overseas."""
     from qpv_sante import loading
 
-    if place is None or place.level not in FRAMED:
+    if place is None or place.level not in (*FRAMED, "commune"):
         return None
     try:
         return loading.load_zones(place.level, vintage=_OUTLINES_VINTAGE, territory=place)
-    except UnavailableLevelError:
+    except (UnavailableLevelError, StoreError):
         return None
 
 
@@ -130,9 +182,11 @@ def mapped(frame: pd.DataFrame, place: Territory | None, geo_vintage: int) -> di
     dict
         `zones, background, place, focus, sources`.
     """
+    zones = with_figures(quarters(place, geo_vintage), frame)
+    under = background(place, zones)
     return {
-        "zones": with_figures(quarters(place, geo_vintage), frame),
-        "background": background(),
+        "zones": zones,
+        "background": under,
         "place": place,
         "focus": focus(place),
         "sources": style.source_keys(frame["source"].unique()),

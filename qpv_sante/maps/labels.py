@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 12  # beyond, names of QPV would hide the map
 _TO = {"fr": "à", "en": "to"}
+DOUBTFUL = {"fr": "valeur à interpréter avec prudence", "en": "value to be read with caution"}
 
 
 _TITLES = {
@@ -87,7 +88,7 @@ def missing_handles(drawn: gpd.GeoDataFrame, *, symbols: bool, lang: style.Lang,
             text = _entry(FLAG_LABELS[kind][lang] + suffix, count, lang)
             handles.append(_handle(face, text, symbols=symbols, hatch=hatch, marker=marker))
     if doubtful := int(((drawn["flag"] == "unreliable") & (drawn["kind"] == "values")).sum()):
-        text = {"fr": "dont ", "en": "of which "}[lang] + FLAG_LABELS["unreliable"][lang]
+        text = DOUBTFUL[lang]
         handles.append(Line2D([], [], ls="", marker="o", markerfacecolor="none", markeredgecolor="black",
                               markeredgewidth=1.3, markersize=8, label=_entry(text, doubtful, lang)))  # fmt: skip
     return handles
@@ -129,35 +130,60 @@ def write_legend(
     legend.get_title().set_fontweight("bold")
 
 
-def write_departments(ax: Axes, scene: Scene) -> None:
-    """Name each department of a framed map where it hides no QPV, and neighbours where there is room."""
+def write_outline_names(ax: Axes, scene: Scene, level: str) -> None:
+    """Name each department of a framed map, or each commune of a city map, where it hides no QPV and no other name.
+
+    Those of the territory wherever there is room, their neighbours only inside their own outlines.
+    """
     import shapely
 
     (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
-    departments = scene.background.get("department")
-    if scene.focus is None or departments is None or "name" not in departments:
+    outlines = scene.background.get(level)
+    if outlines is None or "name" not in outlines or (scene.focus is None and level != "commune"):
         return
-    departments = departments.cx[west:east, south:north]
+    outlines = outlines.cx[west:east, south:north]
     metres = (east - west) / style.width_points(ax)
-    inside = departments.representative_point().within(scene.focus.union_all())
-    points = shapely.union_all(scene.zones.representative_point().to_numpy())
-    for name, shape, mine in zip(departments["name"], departments.geometry, inside, strict=True):
+    quarters = scene.zones.geometry if level == "commune" else scene.zones.representative_point()
+    if scene.focus is not None:
+        inside = outlines.representative_point().within(scene.focus.union_all()).to_numpy()
+    else:
+        inside = np.isin(
+            np.arange(len(outlines)), outlines.sindex.query(quarters.to_numpy(), predicate="intersects")[1]
+        )
+    # to a point of the page: whether a name covers a quarter does not hang on its corners
+    covered = shapely.union_all([*quarters.simplify(metres), *_written_boxes(ax)])
+    shown = shapely.box(west, south, east, north)
+    for name, shape, mine in zip(outlines["name"], outlines.geometry, inside, strict=True):
         half = np.array([0.29 * 7 * len(name), 5.0]) * metres
-        grid = np.meshgrid(*(np.linspace(a, b, 25) for a, b in zip(shape.bounds[:2], shape.bounds[2:], strict=True)))
+        seen = shapely.intersection(shape, shown)
+        if seen.is_empty or (not mine and seen.area < 4 * half[0] * half[1]):
+            continue
+        grid = np.meshgrid(*(np.linspace(a, b, 25) for a, b in zip(seen.bounds[:2], seen.bounds[2:], strict=True)))
         x, y = grid[0].ravel(), grid[1].ravel()
         fits = (x - half[0] > west) & (x + half[0] < east) & (y - half[1] > south) & (y + half[1] < north)
         boxes = shapely.box(x - half[0], y - half[1], x + half[0], y + half[1])
         held = shapely.area(shapely.intersection(boxes, shape)) / shapely.area(boxes)
-        clear = np.minimum(shapely.distance(boxes, points) / metres, 6.0)
-        middle = shape.centroid
+        clear = np.minimum(shapely.distance(boxes, covered) / metres, 6.0)
+        middle = seen.centroid
         off = np.hypot(x - middle.x, y - middle.y) / (np.ptp(x) + np.ptp(y))
         score = np.where(fits, 8 * held + clear - 4 * off, -np.inf)
         best = int(score.argmax())
-        if np.isfinite(score[best]) and clear[best] > 3 and (mine or held[best] > 0.97):
+        least = 0.97 if not mine else 0.6 if level == "commune" else 0.0
+        if np.isfinite(score[best]) and clear[best] > 3 and held[best] >= least:
             ax.text(
                 x[best], y[best], name, ha="center", va="center", fontsize=7, style="italic", zorder=3,
-                color="#6f6a5e" if mine else "#a9a498", gid="department_name",
+                color="#6f6a5e" if mine else "#8d887c", gid=f"{level}_name",
             )  # fmt: skip
+            covered = shapely.union(covered, boxes[best])
+
+
+def _written_boxes(ax: Axes) -> list[Any]:
+    """What the names of QPV cover, in the map's own metres."""
+    import shapely
+
+    back = ax.transData.inverted()
+    written = [text.get_window_extent() for text in ax.texts if text.get_gid() == "name"]
+    return [shapely.box(*back.transform((box.x0, box.y0)), *back.transform((box.x1, box.y1))) for box in written]
 
 
 def write_names(ax: Axes, scene: Scene) -> None:

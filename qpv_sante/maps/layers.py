@@ -36,6 +36,9 @@ _OVERSEAS_NAMES = {
 }
 _SYMBOL_BELOW = 7.0  # points: a polygon smaller than this is doubled with a symbol
 _EDGE = "#444444"
+_NEIGHBOUR = "#faf9f6"  # between the territory and the white of the sea
+_SLIVER = 700.0  # metres
+_FARTHEST = 25  # a commune so many times as large as its QPV does not frame them
 _LARGEST = (6.2, 5.6)  # inches, width and height of the axes of a new figure
 
 
@@ -53,7 +56,7 @@ class Scene:
     zones : GeoDataFrame
         QPV with an outline: `name, kind, number` (of the class), `flag`.
     background : dict of str to GeoDataFrame
-        `department` and `region` outlines.
+        `commune`, `department` and `region` outlines.
     colours : sequence of str
         One a class.
     national : bool
@@ -91,6 +94,9 @@ def extent(scene: Scene) -> Bounds:
         # room in the Bay of Biscay for the inset of Paris
         return west - 0.15 * (east - west), south - 10_000, east + 10_000, north + 10_000
     focus = scene.focus
+    if focus is not None and "commune" in scene.background:
+        sizes = [max(box[2] - box[0], box[3] - box[1]) for box in (focus.total_bounds, scene.zones.total_bounds)]
+        focus = focus if sizes[0] <= _FARTHEST * sizes[1] else None
     shape = focus if focus is not None else scene.zones
     west, south, east, north = shape.total_bounds
     if focus is not None:
@@ -120,23 +126,59 @@ def set_frame(ax: Axes, bounds: Bounds, *, own: bool) -> None:
     ax.apply_aspect()
 
 
-def draw_background(ax: Axes, scene: Scene) -> bool:
-    """Departments and regions under the QPV; whether any is in view."""
+def draw_background(ax: Axes, scene: Scene) -> list[str]:
+    """Outlines under the QPV; the levels that are drawn.
+
+    Where communes are known, their borders alone are drawn: those of departments are coarser and do not follow them.
+    """
     (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
     in_view = {name: frame.cx[west:east, south:north] for name, frame in scene.background.items()}
-    departments = in_view.get("department")
-    if departments is None or departments.empty:
-        return False
+    departments, communes = in_view.get("department"), in_view.get("commune")
     fill = {"facecolor": style.BACKGROUND, "edgecolor": "#c9c6bd", "linewidth": 0.5, "aspect": None}
-    if scene.focus is not None:
+    drawn: list[str] = []
+    if scene.focus is not None and (departments is not None and len(departments)):
         # the territory stands out from its neighbours
-        scene.focus.plot(ax=ax, zorder=1, facecolor=style.BACKGROUND, edgecolor="none", aspect=None, gid="focus")
+        scene.focus.plot(ax=ax, zorder=1.2, facecolor=style.BACKGROUND, edgecolor="none", aspect=None, gid="focus")
         fill["facecolor"] = "none"
-    departments.plot(ax=ax, zorder=1.5, gid="departments", **fill)
-    if "region" in in_view:
-        in_view["region"].boundary.plot(ax=ax, color="#8f8b80", linewidth=0.9, zorder=2, aspect=None, gid="regions")
+    if communes is not None and len(communes):
+        fill["facecolor"] = style.BACKGROUND if scene.focus is None else _NEIGHBOUR
+        if departments is not None and len(departments):
+            beyond = _beyond(scene.background["department"], scene.background["commune"], (west, south, east, north))
+            beyond.plot(ax=ax, zorder=1, gid="beyond", aspect=None, facecolor=fill["facecolor"], edgecolor="none")
+        communes.plot(ax=ax, zorder=1.1, gid="communes", **fill)
+        if scene.focus is not None:
+            scene.focus.boundary.plot(ax=ax, color="#8f8b80", linewidth=1.1, zorder=2, aspect=None, gid="focus-border")
+        drawn = ["commune"]
+    elif departments is not None and len(departments):
+        departments.plot(ax=ax, zorder=1.5, gid="departments", **fill)
+        drawn = ["department"]
+        if "region" in in_view:
+            in_view["region"].boundary.plot(ax=ax, color="#8f8b80", linewidth=0.9, zorder=2, aspect=None, gid="regions")
+            drawn.append("region")
+    else:
+        from matplotlib.patches import Rectangle
+
+        # nothing else tells where the map ends
+        edge = Rectangle(
+            (west, south), east - west, north - south, fill=False, edgecolor="#c9c6bd", lw=0.8, gid="frame"
+        )
+        ax.add_patch(edge)
     _without_axis_names(ax)
-    return True
+    return drawn
+
+
+def _beyond(departments: gpd.GeoDataFrame, communes: gpd.GeoDataFrame, frame: Bounds) -> gpd.GeoSeries:
+    """Land in the frame whose communes are not known: it must not look like the sea."""
+    import shapely
+
+    west, south, east, north = frame
+    wider = (west - 3 * _SLIVER, south - 3 * _SLIVER, east + 3 * _SLIVER, north + 3 * _SLIVER)
+    land = departments.clip_by_rect(*wider).union_all()
+    known = communes.clip_by_rect(*wider).union_all()
+    # coarse borders of departments leave slivers along the coast
+    narrowed = shapely.buffer(shapely.difference(land, known), -_SLIVER, join_style="mitre")
+    left = shapely.difference(shapely.buffer(narrowed, _SLIVER, join_style="mitre"), known)
+    return gpd.GeoSeries([left], crs=departments.crs)
 
 
 def _without_axis_names(ax: Axes) -> None:
@@ -145,19 +187,19 @@ def _without_axis_names(ax: Axes) -> None:
     ax.set_ylabel("")
 
 
-def draw_zones(ax: Axes, scene: Scene, *, size: float | None = None) -> bool:
+def draw_zones(ax: Axes, scene: Scene, *, size: float | None = None) -> int:
     """Polygons, and a symbol where a polygon would not be seen.
 
     Returns
     -------
-    bool
-        Whether symbols were drawn.
+    int
+        Number of QPV drawn as symbols.
     """
     from matplotlib.patheffects import withStroke
 
     zones = scene.zones
     if zones.empty:
-        return False
+        return 0
     zones = zones.assign(point=zones.representative_point(), side=np.sqrt(zones.area))
     # north to south: within a city no class is always on top
     zones = zones.iloc[np.argsort(-zones["point"].y.to_numpy(), kind="stable")]
@@ -189,7 +231,7 @@ def draw_zones(ax: Axes, scene: Scene, *, size: float | None = None) -> bool:
             linewidths=1.0, zorder=6, gid="unreliable", path_effects=[withStroke(linewidth=1.7, foreground="white")],
         )  # fmt: skip
     _without_axis_names(ax)
-    return bool(small.any())
+    return int(small.sum())
 
 
 def draw_paris(ax: Axes, scene: Scene, title: str) -> None:

@@ -1,4 +1,4 @@
-"""The page of an interactive map: shapes in one plane, Bokeh's own script, and a policy that forbids any request."""
+"""The page of an interactive map: Bokeh's own script, ours, and a policy that forbids any request."""
 
 from __future__ import annotations
 
@@ -6,186 +6,52 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 
 from qpv_sante import style
-from qpv_sante.geography import METROPOLITAN_CRS, department_of_qpv, is_overseas, projected_crs
-from qpv_sante.maps import layers
+from qpv_sante.maps.plane import Plane
 
 _EDGE = "#333333"
 _MARKERS = {"suppressed": "square", "unavailable": "diamond", "not_applicable": "diamond"}
+_HATCHES = {True: "right_diagonal_line", False: " "}
 _MISSING_EXTRA = (
     "explore_map needs Bokeh, an optional dependency. Install it with: pip install 'qpv-sante[interactive]'"
 )
 
 
-@dataclass(frozen=True)
-class Plane:
-    """Everything in metres of one plane.
-
-    Attributes
-    ----------
-    quarters : GeoDataFrame
-        QPV with an outline, with `layer, flag, geo_code`.
-    outlines : dict of str to list of shapely geometry
-        Outlines in view, by level.
-    texts : list of (float, float, str)
-        Names of overseas insets.
-    departments : list of (float, float, str)
-        Names of the departments that are mapped.
-    communes : list of (float, float, str)
-        Names of the communes, at the middle of their QPV.
-    frames : list of (float, float, float, float)
-        Boxes of overseas insets.
-    bounds : tuple of float
-        What is seen first.
-    """
-
-    quarters: gpd.GeoDataFrame
-    outlines: dict[str, list[Any]]
-    texts: list[tuple[float, float, str]]
-    departments: list[tuple[float, float, str]]
-    communes: list[tuple[float, float, str]]
-    frames: list[tuple[float, float, float, float]]
-    bounds: tuple[float, float, float, float]
-
-
-def place_quarters(
-    drawn: gpd.GeoDataFrame,
-    background: dict[str, gpd.GeoDataFrame],
-    focus: gpd.GeoDataFrame | None,
-    *,
-    national: bool,
-) -> Plane:
-    """Bring QPV and outlines to one plane, overseas territories of a national map into boxes under it.
-
-    Parameters
-    ----------
-    drawn : GeoDataFrame
-        QPV with an outline.
-    background, focus
-        As in `draw_map`.
-    national : bool
-
-    Returns
-    -------
-    Plane
-    """
-    departments: pd.Series = department_of_qpv(drawn["geo_code"])
-    crs = METROPOLITAN_CRS if national else projected_crs(departments.iloc[0])
-    behind = {level: frame.to_crs(crs) for level, frame in background.items()}
-    away = is_overseas(departments) & national
-    frames: list[tuple[float, float, float, float]] = []
-    texts: list[tuple[float, float, str]] = []
-    here = drawn[~away].to_crs(crs)
-    scene = layers.Scene(here, behind, (), False, focus.to_crs(crs) if focus is not None else None)
-    if national and "department" in behind:
-        west, south, east, north = behind["department"].total_bounds
-    elif len(here):
-        west, south, east, north = layers.extent(scene)
-    else:
-        west, south, east, north = 0.0, 0.0, 1e6, 1e6
-    parts = [here]
-    codes = sorted(departments[away].unique())
-    if codes:
-        step = (east - west) / max(len(codes), 6)
-        top = south - 0.35 * step
-        for position, code in enumerate(codes):
-            box = (west + position * step, top - 0.92 * step, west + (position + 0.92) * step, top)
-            own = drawn[departments == code].to_crs(projected_crs(code))
-            own = own.set_geometry(_into_box(own.geometry, box).to_numpy()).set_crs(crs, allow_override=True)
-            parts.append(own)
-            frames.append(box)
-            texts.append((box[0], top + 0.04 * step, layers.overseas_name(code)))
-        south = top - 1.0 * step
-    quarters = pd.concat(parts).loc[drawn.index]
-    seen = (west - (east - west), south - (north - south), east + (east - west), north + (north - south))
-    grain = max(east - west, north - south) / 2500
-    outlines = {}
-    inner: list[tuple[float, float, str]] = []
-    if scene.focus is not None:
-        outlines["focus"] = list(scene.focus.geometry.simplify(grain))
-        if "department" in behind and "name" in behind["department"]:
-            points = behind["department"].representative_point()
-            mine = points.within(scene.focus.union_all())
-            found = zip(points[mine], behind["department"].loc[mine, "name"], strict=True)
-            inner = [(point.x, point.y, str(name)) for point, name in found]
-    for level, frame in behind.items():
-        near = frame.cx[seen[0] : seen[2], seen[1] : seen[3]].geometry.simplify(grain)
-        near = near if national else near.clip_by_rect(*seen)
-        if shapes := [shape for shape in near if not shape.is_empty]:
-            outlines[level] = shapes
-    room = 0.02 * (east - west)
-    return Plane(
-        gpd.GeoDataFrame(quarters, geometry="geometry", crs=crs),
-        outlines,
-        texts,
-        inner,
-        _commune_names(quarters),
-        frames,
-        (west - room, south - room, east + room, north + room),
-    )
-
-
-def _into_box(shapes: gpd.GeoSeries, box: tuple[float, float, float, float]) -> gpd.GeoSeries:
-    """Shapes moved and scaled, alike in both directions, into the middle of a box."""
-    west, south, east, north = shapes.total_bounds
-    size = max(east - west, north - south, 2_000.0) * 1.15
-    scale = (box[2] - box[0]) / size
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    matrix = [scale, 0, 0, scale, x - scale * (west + east) / 2, y - scale * (south + north) / 2]
-    return shapes.affine_transform(matrix)
-
-
-def _commune_names(quarters: gpd.GeoDataFrame) -> list[tuple[float, float, str]]:
-    if "commune_names" not in quarters:
-        return []
-    first = quarters["commune_names"].astype("str").str.split(";").str[0]
-    points = quarters.geometry.centroid
-    middle = (
-        pd.DataFrame({"x": points.x, "y": quarters.geometry.bounds["maxy"]})
-        .groupby(first)
-        .agg({"x": "mean", "y": "max"})
-    )
-    return [(row.x, row.y, str(name)) for name, row in middle.iterrows()]
-
-
 def render(
     plane: Plane,
     *,
-    legend: Sequence[dict[str, Any]],
-    quarters: Sequence[dict[str, Any]],
-    title: str,
-    subtitle: str,
-    unit: str,
-    notes: Sequence[str],
+    views: Sequence[dict[str, Any]],
     words: dict[str, str],
     national: bool,
     lang: style.Lang,
+    practices: gpd.GeoDataFrame | None = None,
+    practice_lines: Sequence[tuple[str, list[tuple[str, str]]]] = (),
 ) -> str:
     """The whole page as text.
 
     Parameters
     ----------
     plane : Plane
-    legend : sequence of dict
-        `layer, label, count, fill, hatch`.
-    quarters : sequence of dict
-        What is said of each QPV, in the order of the list; `code` names it.
-    title, subtitle, unit : str
-    notes : sequence of str
-        Under the map; the last is the source line.
+        Its QPV bear the layers of the first view.
+    views : sequence of dict
+        One an indicator: `indicator, title, subtitle, unit, legend, notes, quarters`. Entries of a legend are
+        `layer, label, count, fill, hatch`; `quarters` says what is said of each QPV, in the order of the list; the
+        last note is the source line.
     words : dict of str to str
     national : bool
         Smaller symbols: they are many.
     lang : {"fr", "en"}
+    practices : GeoDataFrame, optional
+        Points.
+    practice_lines : sequence
+        Name and lines of each.
 
     Raises
     ------
@@ -201,18 +67,46 @@ def render(
     import jinja2
 
     symbol = 7 if national else 9  # pixels
-    plot = _plot(plane, legend, symbol=symbol, bar="top_right" if national else "bottom_right")
+    first = views[0]
+    points = (
+        [] if practices is None else [(point.x, point.y) for point in practices.geometry.to_crs(plane.quarters.crs)]
+    )
+    plot = _plot(
+        plane, first["legend"], symbol=symbol, bar="top_right" if national else "bottom_right", practices=points
+    )
     shapes = plane.quarters.geometry
     boxes = dict(zip(plane.quarters["geo_code"], shapes.bounds.round(1).to_numpy().tolist(), strict=True))
+    said = ("layer", "lines", "doubtful")
     data = {
         "item": json_item(plot, ID("qpv-map")),
         "home": [round(end, 1) for end in plane.bounds],
         "symbol": symbol,
         "quarters": [
-            {name: quarter[name] for name in ("code", "name", "layer", "lines")} | {"box": boxes.get(quarter["code"])}
-            for quarter in quarters
+            {name: quarter[name] for name in ("code", "name", *said)} | {"box": boxes.get(quarter["code"])}
+            for quarter in first["quarters"]
         ],
-        "words": {name: words[name] for name in ("count", "none")},
+        # of the other indicators, in the same order: the page writes these over those of the first
+        "others": [
+            {
+                "title": view["title"],
+                "subtitle": view["subtitle"],
+                "quarters": [
+                    {name: quarter[name] for name in (*said, "value", "missing")} for quarter in view["quarters"]
+                ],
+            }
+            for view in views[1:]
+        ],
+        "looks": [
+            {
+                entry["layer"]: [entry["fill"], _HATCHES[entry["hatch"]], _MARKERS.get(entry["layer"], "circle")]
+                for entry in view["legend"]
+            }
+            for view in views
+        ],
+        "practices": [
+            {"name": name, "lines": lines, "at": at} for (name, lines), at in zip(practice_lines, points, strict=True)
+        ],
+        "words": {name: words[name] for name in ("count", "count_one", "none")},
     }
     scripts = ["\n".join(Resources(mode="inline", components=["bokeh"], log_level="error").js_raw), _file("explore.js")]
     environment = jinja2.Environment(
@@ -226,16 +120,14 @@ def render(
         style=_file("explore.css"),
         scripts=scripts,
         data=_for_script(data),
-        legend=legend,
-        quarters=quarters,
-        title=title,
-        subtitle=subtitle,
-        unit=unit,
-        notes=notes,
+        views=views,
         words=words,
         lang=lang,
-        levels=bool(plane.outlines),
+        levels=bool(plane.outlines.keys() - {"focus", "commune"}),
+        communes="commune" in plane.outlines,
         named=bool(plane.communes),
+        practices=bool(points),
+        no_practice=practices is not None and not points,
     )
 
 
@@ -274,7 +166,12 @@ def _canvas_text(text: str) -> str:
 
 
 def _plot(
-    plane: Plane, legend: Sequence[dict[str, Any]], *, symbol: int, bar: Literal["top_right", "bottom_right"]
+    plane: Plane,
+    legend: Sequence[dict[str, Any]],
+    *,
+    symbol: int,
+    bar: Literal["top_right", "bottom_right"],
+    practices: Sequence[tuple[float, float]],
 ) -> Any:
     from bokeh.models import ColumnDataSource, HoverTool, PanTool, Range1d, TapTool, WheelZoomTool
     from bokeh.models.annotations.legends import ScaleBar
@@ -289,7 +186,11 @@ def _plot(
     plot.xgrid.visible = plot.ygrid.visible = False
     # a territory stands out from its neighbours; without one, everything does
     ground = None if "focus" in plane.outlines else style.BACKGROUND
-    looks = {"focus": (None, 0.0, style.BACKGROUND), "department": ("#c9c6bd", 0.6, ground)}
+    looks = {
+        "focus": (None, 0.0, style.BACKGROUND),
+        "department": ("#c9c6bd", 0.6, ground),
+        "commune": ("#c3bfb3", 0.7, None),
+    }
     for level, shapes in plane.outlines.items():
         edge, thick, fill = looks.get(level, ("#8f8b80", 1.2, None))
         plot.multi_polygons("xs", "ys", source=ColumnDataSource(_paths(shapes)), line_color=edge, line_width=thick,
@@ -301,6 +202,7 @@ def _plot(
     _write(plot, plane.departments, "departments", "12px", colour="#6f6a5e")
     shown = _draw_quarters(plot, plane.quarters, legend, symbol)
     _doubtful(plot, plane.quarters)
+    stars = _practices(plot, practices)
     empty = ColumnDataSource({"xs": [], "ys": []}, name="highlight")
     spot = ColumnDataSource({"x": [], "y": []}, name="highlight-point")
     for edge, thick in (("white", 6), ("#d7191c", 3)):
@@ -309,7 +211,7 @@ def _plot(
     _write(plot, plane.texts, "insets", "10px")
     _write(plot, plane.communes, "communes", "12px", visible=False)
     wheel = WheelZoomTool()
-    plot.add_tools(PanTool(), wheel, TapTool(renderers=shown), HoverTool(renderers=shown, tooltips=None))
+    plot.add_tools(PanTool(), wheel, TapTool(renderers=shown), HoverTool(renderers=[*shown, *stars], tooltips=None))
     plot.toolbar.active_scroll = wheel
     plot.add_layout(
         ScaleBar(range=plot.x_range, unit="m", location=bar, bar_length=0.18, border_line_color=None,
@@ -338,7 +240,7 @@ def _draw_quarters(plot: Any, quarters: gpd.GeoDataFrame, legend: Sequence[dict[
             "code": quarters["geo_code"].tolist(),
             "layer": quarters["layer"].tolist(),
             "fill": [entry["fill"] for entry in own],
-            "hatch": ["right_diagonal_line" if entry["hatch"] else " " for entry in own],
+            "hatch": [_HATCHES[entry["hatch"]] for entry in own],
             "marker": [_MARKERS.get(layer, "circle") for layer in quarters["layer"]],
         },
         name="quarters",
@@ -356,15 +258,27 @@ def _draw_quarters(plot: Any, quarters: gpd.GeoDataFrame, legend: Sequence[dict[
 
 
 def _doubtful(plot: Any, quarters: gpd.GeoDataFrame) -> None:
-    """Rings around the values that their producer says are to be read with caution."""
+    """Rings around the values that their producer says are to be read with caution; empty, another view may fill it."""
     from bokeh.models import ColumnDataSource
 
     group = quarters[(quarters["flag"] == "unreliable") & quarters["layer"].str.startswith("class-")]
-    if len(group):
-        points = group.representative_point()
-        source = ColumnDataSource({"x": points.x.round(1).tolist(), "y": points.y.round(1).tolist()})
-        plot.scatter("x", "y", source=source, size=16, fill_color=None, line_color="black", line_width=1.6,
-                     name="unreliable")  # fmt: skip
+    points = group.representative_point()
+    source = ColumnDataSource({"x": points.x.round(1).tolist(), "y": points.y.round(1).tolist()})
+    plot.scatter("x", "y", source=source, size=16, fill_color=None, line_color="black", line_width=1.6,
+                 name="unreliable")  # fmt: skip
+
+
+def _practices(plot: Any, points: Sequence[tuple[float, float]]) -> list[Any]:
+    """A star a practice, above the quarters."""
+    from bokeh.models import ColumnDataSource
+
+    if not points:
+        return []
+    source = ColumnDataSource({"x": [x for x, _ in points], "y": [y for _, y in points]}, name="practices")
+    return [
+        plot.scatter("x", "y", source=source, size=18, marker="star", fill_color="white", line_color="black",
+                     line_width=1.6, name="practices")
+    ]  # fmt: skip
 
 
 def _write(

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from qpv_sante.territories import Territory
 
-_PARIS = {"fr": "Paris et petite couronne", "en": "Paris and inner suburbs"}
+_PARIS = {"fr": "Île-de-France : Paris et petite couronne", "en": "Île-de-France: Paris and inner suburbs"}
+_UNDER = {
+    "fr": {
+        "commune": "Fond : communes de 2018, contours simplifiés.",
+        "department": "Fond : départements et régions, contours simplifiés.",
+        "none": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
+    },
+    "en": {
+        "commune": "Background: communes of 2018, simplified outlines.",
+        "department": "Background: departments and regions, simplified outlines.",
+        "none": "No department outline is published for this territory: only QPV are placed.",
+    },
+}
 
 
 class Drawn(NamedTuple):
@@ -26,21 +38,33 @@ class Drawn(NamedTuple):
     ----------
     zones : GeoDataFrame
         QPV with an outline.
-    symbols, background : bool
-        Whether some QPV are symbols, and whether outlines around are drawn.
+    symbols : bool
+        Whether most QPV are symbols.
+    doubled : bool
+        Whether some are.
+    background : list of str
+        Levels of the outlines that are drawn around.
     below : float
         Points that the insets take under the axes.
     """
 
     zones: gpd.GeoDataFrame
     symbols: bool
-    background: bool
+    doubled: bool
+    background: list[str]
     below: float
 
 
 def is_national(place: Territory | None) -> bool:
     """Whether a map is that of France, with its insets."""
     return place is None or place.level == "country"
+
+
+def least_width(place: Territory | None) -> float:
+    """Inches under which a map cannot be read; names of departments and insets take room."""
+    if is_national(place):
+        return 3.4
+    return 2.6 if place is not None and place.level in gather.FRAMED else 1.6
 
 
 def draw_scene(
@@ -86,22 +110,30 @@ def draw_scene(
         focus.to_crs(crs) if focus is not None else None,
     )
     layers.set_frame(axes, layers.extent(scene), own=own)
-    with_background = layers.draw_background(axes, scene)
+    levels = layers.draw_background(axes, scene)
     symbols = layers.draw_zones(axes, scene)
-    labels.write_departments(axes, scene)
     layers.add_scale_bar(axes, lang)
+    city = place is not None and place.level not in (*gather.FRAMED, "country")
+    if city and len(drawn) <= labels.MAX_NAMES and (focus is None or "commune" in levels):
+        labels.write_names(axes, scene)
+    labels.write_outline_names(axes, scene, "commune" if "commune" in levels else "department")
     below = 6.0
     if national:
         layers.draw_paris(axes, scene, _PARIS[lang])
         below += layers.draw_overseas(axes, drawn[away], colours)
-    elif focus is None:
+    elif focus is None and "commune" not in levels:
         # no known outline tells where north is
         layers.add_north(axes, crs, lang)
-        if place is not None and place.level not in gather.FRAMED and len(drawn) <= labels.MAX_NAMES:
-            labels.write_names(axes, scene)
-    return Drawn(drawn, symbols, with_background, below)
+    return Drawn(drawn, symbols > len(drawn) / 2, symbols > 0, levels, below)
 
 
 def outline_sources(geo_vintage: int, drawn: Drawn) -> list[str]:
     """Sources of the outlines that a map shows."""
-    return [f"anct_qpv{geo_vintage}", *(["ign_departments"] if drawn.background else [])]
+    under = "ign_communes" if "commune" in drawn.background else "ign_departments" if drawn.background else None
+    return [f"anct_qpv{geo_vintage}", *filter(None, [under])]
+
+
+def background_note(levels: Sequence[str], lang: style.Lang) -> str:
+    """Which outlines are drawn under the QPV, in words."""
+    key = "commune" if "commune" in levels else "department" if levels else "none"
+    return style.typography(_UNDER[lang][key], lang)

@@ -14,7 +14,8 @@
   const named = (name) => plot.renderers.filter((renderer) => renderer.name === name);
   const [symbols] = named("symbols"), [polygons] = named("polygons");
   const source = symbols.data_source, codes = Array.from(source.get_column("code"));
-  const layers = Array.from(source.get_column("layer")), sides = Array.from(source.get_column("side"));
+  let layers = Array.from(source.get_column("layer"));
+  const sides = Array.from(source.get_column("side"));
   const rowOf = new Map(codes.map((code, row) => [code, row]));
   const highlight = plot.renderers.find((r) => r.data_source.name === "highlight").data_source;
   const spot = plot.renderers.find((r) => r.data_source.name === "highlight-point").data_source;
@@ -40,7 +41,7 @@
     look((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, 4 * Math.max(wide / width, high / height));
   }
   /* a symbol gives way to its polygon once this one can be seen */
-  let near = null, far = null;
+  let near = null, far = null, city = null;
   function adapt() {
     const scale = metresPerPixel();
     const sizes = sides.map((side) => (side / scale < data.symbol ? data.symbol : 0)), before = source.get_column("size");
@@ -49,8 +50,11 @@
       if (pinned) mark(pinned);
     }
     /* from too far, on a telephone, the names of departments would cover one another */
-    const close = scale < 60, distant = scale > 1200;
-    if (close !== near || distant !== far) { near = close; far = distant; show("communes"); show("departments"); }
+    const close = scale < 60, distant = scale > 1200, middling = scale < 250;
+    if (close !== near || distant !== far || middling !== city) {
+      near = close; far = distant; city = middling;
+      for (const layer of ["communes", "departments", "commune-outlines"]) show(layer);
+    }
   }
   const columns = () => (source.data instanceof Map ? Object.fromEntries(source.data) : source.data);
   let waiting = 0;
@@ -61,9 +65,9 @@
   plot.x_range.change.connect(() => { if (scaleBefore !== null) scaleBefore = metresPerPixel(); });
 
   /* ---- what is said of a quarter */
-  let hovered = null, pointer = [0, 0];
+  let hovered = null, starred = null, pointer = [0, 0];
   function say(code, at) {
-    const quarter = quarters.get(code);
+    const quarter = quarters.get(code) || data.practices[Number(code.slice("practice-".length))];
     tooltip.replaceChildren();
     const title = document.createElement("strong");
     title.textContent = quarter.name;
@@ -121,6 +125,7 @@
     const rows = [symbols, polygons].map((drawn) => hits.get(drawn.id) || []).find((found) => found.length);
     hovered = rows ? codes[nearest(rows)] : null;
     holder.style.cursor = hovered ? "pointer" : "";
+    if (starred) return;
     if (hovered) say(hovered, pointer);
     else rest();
   });
@@ -130,6 +135,15 @@
     const x = plot.x_range.start + pointer[0] * scale, y = plot.y_range.end - pointer[1] * scale;
     return rows.reduce((best, row) => (Math.hypot(xs[row] - x, ys[row] - y) < Math.hypot(xs[best] - x, ys[best] - y) ? row : best));
   }
+  const stars = named("practices")[0];
+  if (stars) stars.data_source.inspect.connect(() => {
+    const [star] = stars.data_source.inspected.indices;
+    starred = star === undefined ? null : `practice-${star}`;
+    holder.style.cursor = hovered ? "pointer" : "";
+    if (starred) say(starred, pointer);
+    else if (hovered) say(hovered, pointer);
+    else rest();
+  });
   function rest() {
     if (pinned) place(pinned);
     else tooltip.hidden = true;
@@ -184,7 +198,8 @@
     for (const item of items) item.parentElement.hidden = !asked.every((word) => item.dataset.key.includes(word));
     const left = shown();
     if (left.length && !left.some((item) => item.tabIndex === 0)) reach(left[0]);
-    const words = left.length ? data.words.count.replace("{shown}", print(left.length)).replace("{total}", print(items.length)) : data.words.none;
+    const form = left.length === 1 ? data.words.count_one : data.words.count;
+    const words = left.length ? form.replace("{shown}", print(left.length)).replace("{total}", print(items.length)) : data.words.none;
     byId("qpv-count").textContent = words;
   }
   search.addEventListener("input", () => { filter(); if (pinned) pin(null); });
@@ -200,16 +215,56 @@
   const shownRows = symbols.view.filter;
   function show(layer) {
     const visible = !hidden.has(layer);
-    shownRows.booleans = layers.map((own) => !hidden.has(own));
+    const all = !hidden.has("quarters");
+    shownRows.booleans = layers.map((own) => all && !hidden.has(own));
     for (const renderer of plot.renderers) {
       const name = renderer.name || "";
-      if (layer === "outlines" && name.startsWith("outlines-")) renderer.visible = visible;
+      if (layer === "outlines" && name.startsWith("outlines-") && name !== "outlines-commune") renderer.visible = visible;
+      if (layer === "commune-outlines" && name === "outlines-commune") renderer.visible = visible && city;
+      if (layer === "practices" && name === layer) renderer.visible = visible;
+      if (layer === "quarters" && name === "unreliable") renderer.visible = visible && !hidden.has(name);
       if (layer === "outlines" && name === "departments") renderer.visible = visible && !near && !far;
       if (layer === "departments" && name === layer) renderer.visible = !hidden.has("outlines") && !near && !far;
       if (layer === "communes" && name === layer) renderer.visible = visible && near;
-      if (layer === "unreliable" && name === layer) renderer.visible = visible;
+      if (layer === "unreliable" && name === layer) renderer.visible = visible && all;
     }
   }
+  /* ---- indicators: the same quarters, said and coloured otherwise */
+  const first = {
+    title: byId("qpv-title").textContent, subtitle: byId("qpv-subtitle").textContent,
+    quarters: data.quarters.map((quarter) => {
+      const said = itemOf.get(quarter.code).querySelector(".value");
+      return { layer: quarter.layer, lines: quarter.lines, doubtful: quarter.doubtful, value: said.textContent, missing: said.classList.contains("missing") };
+    }),
+  };
+  const told = [first, ...data.others];
+  function choose(number) {
+    const view = told[number], looks = data.looks[number];
+    byId("qpv-title").textContent = view.title;
+    byId("qpv-subtitle").textContent = view.subtitle;
+    for (const part of document.querySelectorAll("[data-view]")) part.hidden = part.dataset.view !== String(number);
+    data.quarters.forEach((quarter, row) => {
+      const said = view.quarters[row], cell = itemOf.get(quarter.code).querySelector(".value");
+      Object.assign(quarters.get(quarter.code), { layer: said.layer, lines: said.lines, doubtful: said.doubtful });
+      cell.textContent = said.value;
+      cell.classList.toggle("missing", said.missing);
+    });
+    layers = codes.map((code) => quarters.get(code).layer);
+    const own = layers.map((layer) => looks[layer]), before = columns();
+    source.data = { ...before, layer: layers, fill: own.map((look) => look[0]), hatch: own.map((look) => look[1]), marker: own.map((look) => look[2]) };
+    const rows = codes.flatMap((code, row) => (quarters.get(code).doubtful ? [row] : []));
+    const [rings] = named("unreliable"), at = (name) => rows.map((row) => before[name][row]);
+    rings.data_source.data = { x: at("x"), y: at("y") };
+    hidden.clear();
+    for (const box of document.querySelectorAll(".qpv-layer")) {
+      const legend = box.closest(".qpv-legend");
+      if (!box.checked && (!legend || !legend.hidden)) hidden.add(box.dataset.layer);
+    }
+    for (const layer of ["quarters", "unreliable"]) show(layer);
+    if (pinned) pin(pinned);
+  }
+  const chooser = byId("qpv-view");
+  if (chooser) chooser.addEventListener("change", () => choose(Number(chooser.value)));
   for (const box of document.querySelectorAll(".qpv-layer")) {
     box.addEventListener("change", () => {
       if (box.checked) hidden.delete(box.dataset.layer); else hidden.add(box.dataset.layer);
