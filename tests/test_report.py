@@ -1,5 +1,6 @@
 """The territory report: what it says is what was computed, and the page needs nothing else."""
 
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -166,3 +167,23 @@ def test_a_report_saves_as_pdf_the_same_each_time(tmp_path, herault):
     first = herault.save(tmp_path / "a.pdf").read_bytes()
     assert first.startswith(b"%PDF-")
     assert first == herault.save(tmp_path / "b.pdf").read_bytes()
+
+
+def test_a_part_is_found_by_the_beginning_of_its_title_and_shows_in_a_notebook(herault):
+    part = herault.section("précarité")
+    assert part.title.startswith("Précarité")
+    shown = html.unescape(part._repr_html_())
+    assert shown.count("<caption>") == 1
+    assert [cell for row in part.table.rows for cell in row if cell not in shown] == []
+    assert [note for note in part.notes if note not in shown] == []
+    assert "<h2" not in shown, "the notebook has its own titles"
+
+
+def test_a_part_that_is_not_there_is_an_error_or_says_so(herault):
+    with pytest.raises(UnknownNameError, match=r"Its parts: .*\| Précarité"):
+        herault.section("Precarité")
+    with pytest.raises(UnknownNameError, match="parts begin with"):
+        herault.section("Santé")
+    absent = herault.section("La diapositive de demain", required=False)
+    assert absent.table is None
+    assert "n'a pas de partie" in absent.notes[0]

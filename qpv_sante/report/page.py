@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpv_sante import style
+from qpv_sante import style, templating
+from qpv_sante.errors import UnknownNameError
 from qpv_sante.export import check_suffix, written_whole
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Section:
     stacked: bool = False
     least_rows: int | None = None
 
+    def _repr_html_(self) -> str:
+        return templating.render("section_alone.html", section=self)
+
 
 @dataclass(repr=False)
 class Report:
@@ -108,18 +112,10 @@ class Report:
     @property
     def html(self) -> str:
         """The page, every label escaped."""
-        import jinja2
-
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("qpv_sante"),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
         from qpv_sante.report.words import WORDS
 
-        return environment.get_template("report.html").render(
+        return templating.render(
+            "report.html",
             title=self.title,
             lead=self.lead,
             sections=self.sections,
@@ -128,6 +124,40 @@ class Report:
             contents_title=WORDS["contents"]["en" if self.lang == "en" else "fr"],
             lang=self.lang,
         )
+
+    def section(self, title: str, *, required: bool = True) -> Section:
+        """One part of the report: shows in notebooks.
+
+        Parameters
+        ----------
+        title : str
+            How its title begins, with any spaces.
+        required : bool
+            Whether a part that this report does not have is an error, or a part that says so: not every territory
+            has every part.
+
+        Returns
+        -------
+        Section
+
+        Raises
+        ------
+        UnknownNameError
+            No part, or several, with that title; the message lists the titles.
+        """
+        titles = [" ".join(one.title.split()) for one in self.sections]
+        found = [
+            rank for rank, one in enumerate(titles) if one.casefold().startswith(" ".join(title.split()).casefold())
+        ]
+        if len(found) == 1:
+            return self.sections[found[0]]
+        if not found and not required:
+            from qpv_sante.report.words import WORDS
+
+            absent = WORDS["absent_section"]["en" if self.lang == "en" else "fr"].format(title=title)
+            return Section(title, notes=[style.typography(absent, "en" if self.lang == "en" else "fr")])
+        wrong = f"{len(found)} parts begin with" if found else "No part begins with"
+        raise UnknownNameError(f"{wrong} {title!r} in « {self.title} ». Its parts: {' | '.join(titles)}.")
 
     def __str__(self) -> str:
         """Title, lead and, of each section, its sentences and what else it holds: for a terminal."""

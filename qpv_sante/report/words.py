@@ -9,6 +9,10 @@ WORDS: dict[str, dict[str, Any]] = {
         "fr": {"name": "Sommaire", "skip": "Aller au contenu"},
         "en": {"name": "Contents", "skip": "Go to content"},
     },
+    "absent_section": {
+        "fr": "Le rapport de ce territoire n'a pas de partie « {title} » : rien à montrer dans les données ouvertes.",
+        "en": "The report of this territory has no part {title!r}: nothing to show in open data.",
+    },
     "text": {
         "fr": {
             "figures": "figure",
