@@ -3,126 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qpv_sante import loading, style
+from qpv_sante import loading, pipeline, store, style
 from qpv_sante._version import __version__
 from qpv_sante.catalogue import core_catalogue
-from qpv_sante.errors import QpvSanteError
+from qpv_sante.errors import Fault, QpvSanteError, StoreError
 from qpv_sante.export import check_suffix, written_whole
 from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.refresh import faults, markdown
 from qpv_sante.refresh.outcome import Outcome, RefreshReport
+from qpv_sante.refresh.words import HEADERS, KINDS, REASONS, STATES, WORDS
 
 SUFFIXES = (".md", ".html", ".json")
 FIRST = 10  # moves shown at the top
-_NO_BREAK = "\u00a0"
-
-WORDS: dict[str, dict[str, str]] = {
-    "title": {"fr": "Actualisation des données du {date}", "en": "Data refresh of {date}"},
-    "dry": {
-        "fr": "Essai : rien n'a été mis en service.",
-        "en": "Dry run: nothing was put in use.",
-    },
-    "verdict": {
-        "fr": "{changed} source(s) mise(s) à jour, {failed} en échec, {unchanged} inchangée(s).",
-        "en": "{changed} source(s) updated, {failed} failed, {unchanged} unchanged.",
-    },
-    "stopped": {
-        "fr": "Rien n'a pu être mis en service ; les données précédentes restent en usage.",
-        "en": "Nothing could be put in use; the previous data stay.",
-    },
-    "silent": {
-        "fr": "Aucun producteur n'a répondu : vérifiez le réseau, le mandataire (HTTPS_PROXY) et le certificat de "
-        "votre institution (REQUESTS_CA_BUNDLE). Les données en place restent utilisables.",
-        "en": "No producer answered: check the network, the proxy (HTTPS_PROXY) and your institution's certificate "
-        "(REQUESTS_CA_BUNDLE). The data in place stay usable.",
-    },
-    "first": {"fr": "À regarder d'abord", "en": "To look at first"},
-    "same": {
-        "fr": "Des fichiers ont changé, mais aucun chiffre.",
-        "en": "Files changed, but no figure did.",
-    },
-    "nothing": {"fr": "Aucun fichier n'a changé.", "en": "No file changed."},
-    "failures": {"fr": "Échecs", "en": "Failures"},
-    "kept": {
-        "fr": "Les derniers chiffres valides restent en usage.",
-        "en": "The last good figures stay in use.",
-    },
-    "lost": {"fr": "Aucun chiffre en usage.", "en": "No figures in use."},
-    "warnings": {"fr": "À vérifier", "en": "To check"},
-    "unknown_edition": {
-        "fr": "Publié, mais absent du catalogue : {text}",
-        "en": "Published, but not in the catalogue: {text}",
-    },
-    "moved": {"fr": "Fichier déplacé par le producteur : {text}", "en": "File moved by its producer: {text}"},
-    "accepted_drift": {"fr": "Dérive acceptée : {text}", "en": "Drift accepted: {text}"},
-    "silent_page": {
-        "fr": "Pages sans réponse, où de nouvelles éditions n'ont pas pu être cherchées : {text}",
-        "en": "Pages without answer, where new editions could not be looked for: {text}",
-    },
-    "changed": {"fr": "Sources mises à jour", "en": "Updated sources"},
-    "examples": {
-        "fr": "{source} : {kind} ({shown} sur {number})",
-        "en": "{source}: {kind} ({shown} of {number})",
-    },
-    "all": {"fr": "Ce que disent les producteurs", "en": "What the producers say"},
-    "moves": {"fr": "Plus grands changements de valeur", "en": "Largest moves of values"},
-    "back": {
-        "fr": "Pour revenir aux données précédentes : qpv-sante rollback",
-        "en": "To return to the previous data: qpv-sante rollback",
-    },
-    "made": {"fr": "qpv_sante {version}, en {seconds} s", "en": "qpv_sante {version}, in {seconds} s"},
-}
-KINDS: dict[str, dict[str, str]] = {
-    "added": {"fr": "lignes ajoutées", "en": "rows added"},
-    "removed": {"fr": "lignes retirées", "en": "rows removed"},
-    "moved": {"fr": "valeurs modifiées", "en": "values moved"},
-    "suppressed": {"fr": "valeurs qui ne sont plus publiées", "en": "values no longer published"},
-    "visible": {"fr": "valeurs désormais publiées", "en": "values newly published"},
-    "flagged": {"fr": "statuts modifiés", "en": "flags changed"},
-    "qualified": {"fr": "bornes ou effectifs modifiés", "en": "bounds or sizes changed"},
-    "labels": {"fr": "libellés ou codes modifiés", "en": "labels or codes changed"},
-    "outlines": {"fr": "contours modifiés", "en": "outlines changed"},
-}
-STATES = {
-    "unchanged": {"fr": "inchangé", "en": "unchanged"},
-    "changed": {"fr": "modifié", "en": "changed"},
-    "moved": {"fr": "déplacé", "en": "moved"},
-    "new": {"fr": "jamais téléchargé", "en": "never downloaded"},
-    "unknown": {"fr": "à comparer", "en": "to compare"},
-    "missing": {"fr": "introuvable", "en": "missing"},
-    "unreachable": {"fr": "sans réponse", "en": "no answer"},
-}
-REASONS = {  # as they begin in `Outcome.reasons`
-    "file ": "fichier ",
-    "not built yet": "jamais construite",
-    "damaged in the store": "endommagée dans la base",
-    "editions of the catalogue": "éditions du catalogue",
-    "built by version": "construite par la version",
-    "files newer than the store": "fichiers plus récents que la base",
-}
-HEADERS: dict[str, dict[str, tuple[str, ...]]] = {
-    "moves": {
-        "fr": ("Indicateur", "Territoire", "Année", "Avant", "Après", "Écart"),
-        "en": ("Indicator", "Territory", "Year", "Before", "After", "Difference"),
-    },
-    "examples": {
-        "fr": ("Territoire", "Indicateur ou table", "Année", "Avant", "Après"),
-        "en": ("Territory", "Indicator or table", "Year", "Before", "After"),
-    },
-    "changed": {
-        "fr": ("Source", "Ce qui a changé", "Pourquoi", "Lignes"),
-        "en": ("Source", "What changed", "Why", "Rows"),
-    },
-    "all": {
-        "fr": ("Édition", "État", "Détail", "Date annoncée", "Durée (s)"),
-        "en": ("Edition", "State", "Detail", "Stated date", "Time (s)"),
-    },
-}
 
 
 def write(report: RefreshReport, path: Path, lang: str) -> Path:
@@ -140,7 +39,8 @@ def summary(report: RefreshReport, lang: str = "fr") -> list[str]:
     lines = [content["title"], *content["lead"], *(f"- {line}" for line in content["first"]["lines"])]
     lines += [f"- {', '.join(row[:3])} : {row[3]} → {row[4]}" for row in content["tables"]["moves"]["rows"]]
     for one in content["failures"]["items"]:
-        lines += ["", f"{one['source']} : {one['problem']}", one["kept"]]
+        detail = f"{content['failures']['detail']}: " if lang == "en" else f"{content['failures']['detail']} : "
+        lines += ["", one["source"], *one["told"], detail + "\n  ".join(one["problem"].splitlines())]
     told = content["warnings"]
     return lines + (["", told["title"], *(f"- {line}" for line in told["lines"])] if told["lines"] else [])
 
@@ -166,6 +66,8 @@ def _json(report: RefreshReport, lang: style.Lang) -> str:
         "dry_run": report.dry_run,
         "exit_code": report.exit_code(),
         "problem": report.problem,
+        "fault": report.fault,
+        "store": report.store,
         "warnings": [{"kind": kind, "text": text} for kind, text in report.warnings],
         "unknown_editions": report.survey.unknown_editions,
         "sources": [_record(outcome) for outcome in report.outcomes],
@@ -180,13 +82,17 @@ def _record(outcome: Outcome) -> dict[str, Any]:
     }
     return {
         "source": outcome.source,
+        "title": outcome.title,
+        "producer": outcome.producer,
         "status": outcome.status,
         "reasons": outcome.reasons,
         "changes": outcome.changes.counts(),
         "examples": examples,
         "drift": outcome.drift,
         "problem": outcome.problem,
+        "faults": outcome.faults,
         "kept": outcome.kept,
+        "serves": _serving(outcome),
         "rows": outcome.rows,
         "probes": [vars(probe) for probe in outcome.probes],
     }
@@ -201,16 +107,10 @@ def _render(template: str, report: RefreshReport, lang: style.Lang) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: markdown.plain(value) if type(value) is str else value,
     )
-    environment.filters["cell"] = _markdown_cell
+    environment.filters.update(inline=markdown.inline, block=markdown.block)
     return environment.get_template(template).render(**_content(report, lang))
-
-
-def _markdown_cell(text: object) -> str:
-    """A text that stays in its cell, and is not read as markup."""
-    # no-break spaces are typography, and stay
-    plain = re.sub(r"[^\S\u00a0\u202f]+", " ", str(text)).strip().replace("<", "&lt;").replace(">", "&gt;")
-    return plain.translate({ord(sign): f"\\{sign}" for sign in "|[]*`"})
 
 
 def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
@@ -222,7 +122,10 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     changed, failed = report.of("changed"), report.of("failed")
     verdict = say("verdict", changed=len(changed), failed=len(failed), unchanged=len(report.of("unchanged")))
     lead = [say("dry")] if report.dry_run else []
-    lead += [say("stopped"), report.problem] if report.problem else [verdict]
+    if report.problem:
+        lead += [say("stopped"), *_advice([report.fault or Fault.UNEXPECTED], "", lang), report.problem]
+    else:
+        lead.append(verdict)
     probes = [probe for outcome in report.outcomes for probe in outcome.probes]
     if probes and all(probe.state == "unreachable" for probe in probes):
         lead.append(say("silent"))
@@ -230,7 +133,9 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     moves = _moves(report, names, lang)
     totals = {kind: sum(getattr(outcome.changes, kind) for outcome in report.outcomes) for kind in KINDS}
     counts = _listed(totals, lang)
-    quiet = say("same") if changed else say("nothing")
+    new = [o.source for o in changed if not o.changes and o.reasons[:1] == ["not built yet"]]
+    quiet = [say("same")] if len(changed) > len(new) else [] if new else [say("nothing")]
+    quiet += [say("first_build", sources=", ".join(new))] if new else []
     tables = {
         "moves": {"title": say("moves"), "header": HEADERS["moves"][lang], "rows": moves},
         "changed": {
@@ -244,7 +149,7 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
                     style.format_number(o.rows, 0, lang=lang),
                 )
                 for o in report.outcomes
-                if o.changes or o.status == "changed"
+                if o.changes or (o.status == "changed" and o.source not in new)
             ],
         },
         "all": {
@@ -265,15 +170,14 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     seconds = style.format_number((report.finished - report.started).total_seconds(), 1, lang=lang)
     return {
         "lang": lang,
-        "title": say("title", date=report.started.strftime("%Y-%m-%d %H:%M UTC")),
+        "title": say("title", date=report.started.strftime(WORDS["date"][lang])),
         "lead": lead,
-        "first": {"title": say("first"), "lines": counts or [quiet]},
+        "first": {"title": say("first"), "lines": counts + (quiet if new or not counts else [])},
         "failures": {
             "title": say("failures"),
-            "items": [
-                {"source": ", ".join(sources), "problem": problem, "kept": say("kept" if kept else "lost")}
-                for (problem, kept), sources in _grouped(failed).items()
-            ],
+            "detail": say("detail"),
+            "page": say("page"),
+            "items": [_failure(problem, outcomes, lang) for problem, outcomes in _grouped(failed)],
         },
         "warnings": {"title": say("warnings"), "lines": [say(kind, text=text) for kind, text in report.warnings]},
         "tables": tables,
@@ -291,15 +195,58 @@ def _reason(reason: str, lang: style.Lang) -> str:
     return reason
 
 
-def _grouped(failed: list[Outcome]) -> dict[tuple[str, bool], list[str]]:
+def _failure(problem: str, outcomes: list[Outcome], lang: style.Lang) -> dict[str, Any]:
+    """What happened, what to do and what serves meanwhile, for sources that failed alike."""
+    first, known = outcomes[0], core_catalogue().sources
+    serving = _serving(first)
+    word = {"processed": "kept", "snapshot": "snapshot", None: "lost"}[serving]
+    day = _snapshot_date().strftime(WORDS["day"][lang]) if serving == "snapshot" else ""
+    return {
+        "source": ", ".join(outcome.source for outcome in outcomes),
+        "titles": [outcome.title for outcome in outcomes],
+        "told": [
+            *_advice(first.faults or [Fault.UNEXPECTED], first.source, lang),
+            style.typography(WORDS[word][lang].format(date=day), lang),
+        ],
+        "pages": list(dict.fromkeys(known[o.source].landing_page for o in outcomes if o.source in known)),
+        "problem": problem,
+    }
+
+
+def _advice(kinds: list[Fault], source: str, lang: style.Lang) -> list[str]:
+    """A sentence for each kind of fault: what happened, and what to do."""
+    told = (" ".join(faults.WORDS[kind][lang]).format(source=source) for kind in kinds)
+    return [style.typography(one, lang) for one in told]
+
+
+def _serving(outcome: Outcome) -> str | None:
+    """Where the figures of a source are read now: from the build in use, the embedded snapshot, or nowhere."""
+    if outcome.status != "failed" or outcome.kept:
+        return "processed"
+    with suppress(StoreError):
+        manifest = _snapshot().manifest
+        if outcome.source in manifest["sources"] or outcome.source == pipeline.GEOGRAPHY:
+            return "snapshot"
+    return None
+
+
+def _snapshot() -> store.Store:
+    return store.Store(store.snapshot_dir(), "snapshot")
+
+
+def _snapshot_date() -> date:
+    return date.fromisoformat(_snapshot().manifest["created"][:10])
+
+
+def _grouped(failed: list[Outcome]) -> list[tuple[str, list[Outcome]]]:
     """Sources by what went wrong: one producer that does not answer is told once."""
-    groups: dict[tuple[str, bool], list[str]] = {}
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in failed:
         details = {probe.detail for probe in outcome.probes if probe.state == "unreachable"}
         alone = len(details) == 1 and all(line.partition(": ")[2] in details for line in outcome.problem.splitlines())
         problem = details.pop() if alone else outcome.problem
-        groups.setdefault((problem, outcome.kept), []).append(outcome.source)
-    return groups
+        groups.setdefault((problem, *outcome.faults, _serving(outcome)), []).append(outcome)
+    return [(str(key[0]), outcomes) for key, outcomes in groups.items()]
 
 
 class _Names:
@@ -330,12 +277,25 @@ class _Names:
             return value
         return self.number(indicator, float(str(value)))
 
-    def number(self, indicator: str, value: float, *, sign: bool = False) -> str:
+    def number(self, indicator: str, value: float) -> str:
         """A number with the indicator's digits and unit."""
+        symbol, decimals = self._unit(indicator)
+        return style.format_number(value, decimals, lang=self.lang, symbol=symbol)
+
+    def difference(self, indicator: str, value: float) -> str:
+        """A difference between two values: in points for percentages."""
+        symbol, decimals = self._unit(indicator)
+        if symbol != "%":
+            return style.format_number(value, decimals, lang=self.lang, symbol=symbol, sign=True)
+        # French counts in the singular up to two, English only one itself
+        size = abs(round(value, decimals))
+        single = size < 2 if self.lang == "fr" else size == 1
+        number = style.format_number(value, decimals, lang=self.lang, sign=True)
+        return f"{number}\u00a0{'point' if single else 'points'}"
+
+    def _unit(self, indicator: str) -> tuple[str, int]:
         known = self.indicators.get(indicator)
-        symbol = style.unit_symbol(known.unit[self.lang]) if known else ""
-        decimals = known.decimals if known else 1
-        return style.format_number(value, decimals, lang=self.lang, symbol=symbol, sign=sign)
+        return (style.unit_symbol(known.unit[self.lang]), known.decimals) if known else ("", 1)
 
 
 def _counted(outcome: Outcome, lang: style.Lang) -> str:
@@ -365,7 +325,7 @@ def _moves(report: RefreshReport, names: _Names, lang: style.Lang) -> list[tuple
             str(row.year),
             names.value(row.indicator, row.before),
             names.value(row.indicator, row.after),
-            names.number(row.indicator, row.after - row.before, sign=True),
+            names.difference(row.indicator, row.after - row.before),
         )
         for row in shown.itertuples()
     ]
