@@ -134,7 +134,7 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     totals = {kind: sum(getattr(outcome.changes, kind) for outcome in report.outcomes) for kind in KINDS}
     counts = _listed(totals, lang)
     new = [o.source for o in changed if not o.changes and o.reasons[:1] == ["not built yet"]]
-    quiet = [say("same")] if len(changed) > len(new) else [] if new else [say("nothing")]
+    quiet = [say("same")] if len(changed) > len(new) else [] if new else [say("no_figure" if failed else "nothing")]
     quiet += [say("first_build", sources=", ".join(new))] if new else []
     tables = {
         "moves": {"title": say("moves"), "header": HEADERS["moves"][lang], "rows": moves},

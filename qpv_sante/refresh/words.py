@@ -30,6 +30,7 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Files changed, but no figure did.",
     },
     "nothing": {"fr": "Aucun fichier n'a changé.", "en": "No file changed."},
+    "no_figure": {"fr": "Aucun chiffre n'a changé.", "en": "No figure changed."},
     "first_build": {
         "fr": "Sources lues ici pour la première fois, sans écart avec l'instantané du paquet : {sources}.",
         "en": "Sources read here for the first time, as in the package's snapshot: {sources}.",
