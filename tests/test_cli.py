@@ -377,7 +377,7 @@ def test_refresh_writes_several_reports_in_new_folders(
     assert result.returncode == 10
     assert result.stderr == ""
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["r.html", "r.json", "r.md"]
-    assert "1 source(s) updated" in paths[0].read_text(encoding="utf-8")
+    assert "Sources updated: 1;" in paths[0].read_text(encoding="utf-8")
     assert json.loads(paths[2].read_text(encoding="utf-8"))["exit_code"] == 10
 
 

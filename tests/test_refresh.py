@@ -447,7 +447,7 @@ def test_command_line(folder: Folder, producers: Producers, tmp_path: Path) -> N
     paths = [tmp_path / f"r{suffix}" for suffix in (".md", ".json", ".html")]
     code, said = run(*ASKED, *(word for path in paths for word in ("--report", str(path))), "--lang", "en")
     assert code == CHANGED
-    assert "2 source(s) updated" in said
+    assert "Sources updated: 2;" in said
     assert folder.pair() == AFTER
     markdown, document = paths[0].read_text(encoding="utf-8"), json.loads(paths[1].read_text(encoding="utf-8"))
     assert "| Centre Ville (QN03401M) |" in markdown

@@ -507,7 +507,9 @@ def test_french_and_english(hostile: RefreshReport, tmp_path: Path) -> None:
     french = hostile.save(tmp_path / "fr.md").read_text(encoding="utf-8")
     english = hostile.save(tmp_path / "en.md", lang="en").read_text(encoding="utf-8")
     assert "# Actualisation des données du 24/11/2026 à 05:30 UTC" in french
-    assert "1 source(s) mise(s) à jour, 1 en échec, 0 inchangée(s)." in french
+    assert "Sources mises à jour : 1 ; en échec : 1 ; inchangées : 0." in french.replace("\u202f", " ").replace(
+        "\u00a0", " "
+    )
     assert "Les derniers chiffres valides restent en usage." in french
     assert "30,5" in french
     assert "12\u202f345" in french

@@ -25,7 +25,7 @@ from qpv_sante.refresh import markdown
 from qpv_sante.refresh.changes import Changes
 from qpv_sante.refresh.faults import WORDS, fault_of
 from qpv_sante.refresh.outcome import Outcome, RefreshReport
-from qpv_sante.refresh.probing import Probe, State
+from qpv_sante.refresh.probing import Probe, State, Survey
 from qpv_sante.refresh.telling import summary
 from qpv_sante.transfer import Gone
 
@@ -122,15 +122,15 @@ def test_every_kind_has_words_in_both_languages() -> None:
 def test_a_failure_is_told_in_french_and_its_detail_stays(fault: Fault, tmp_path: Path) -> None:
     made = report(failed(fault, problem="the detail\n  got: x", kept=True))
     said = text_of(made, tmp_path)
-    happened, advice = WORDS[fault]["fr"]
-    sentence = markdown.inline(f"{happened} {advice}".format(source=KNOWN)).replace("’", "'")
-    assert said.index(sentence) < said.index("Détail technique") < said.index("    the detail\n      got: x")
+    happened, advice = (markdown.inline(words.format(source=KNOWN)) for words in WORDS[fault]["fr"])
+    assert said.index(f"### {happened}") < said.index(advice) < said.index("Détail technique")
+    assert said.index("Détail technique") < said.index("    the detail\n      got: x")
     assert "Les derniers chiffres valides restent en usage." in said
-    assert "Page du producteur : <https://www.insee.fr/" in said
+    assert f"- Titre ({KNOWN}), <https://www.insee.fr/" in said
     html = made.save(tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<summary>Détail technique</summary>" in html
     shown = " ".join(summary(made)).replace("\u00a0", " ").replace("’", "'")
-    assert happened.replace("’", "'") in shown
+    assert WORDS[fault]["fr"][0] in shown
 
 
 def test_a_failure_without_a_known_kind_is_told_too(tmp_path: Path) -> None:
@@ -170,13 +170,56 @@ def test_nothing_serves_where_the_snapshot_has_not_the_source(tmp_path: Path) ->
 def test_a_first_build_like_the_snapshot_is_one_line(tmp_path: Path) -> None:
     first = [Outcome(name, "T", "P", "changed", reasons=["not built yet", f"file {name}@1"]) for name in "abc"]
     said = text_of(report(*first), tmp_path)
-    assert "- Sources lues ici pour la première fois, sans écart avec l'instantané du paquet : a, b, c." in said
-    assert "Sources mises à jour" not in said
+    assert "- Sources lues ici pour la première fois, sans écart avec l'instantané du paquet : 3." in said
+    assert "## Sources mises à jour" not in said
     assert "Des fichiers ont changé" not in said
     first[1].changes = moves(("poverty_rate", 62.0, 63.0))
     said = text_of(report(*first), tmp_path)
-    assert "instantané du paquet : a, c." in said
-    assert "Sources mises à jour" in said
+    assert "instantané du paquet : 2." in said
+    assert "## Sources mises à jour" in said
+
+
+def test_probes_without_news_are_a_number(tmp_path: Path) -> None:
+    states = [State.UNCHANGED, State.UNCHANGED, State.NEW, State.CHANGED]
+    probes = [Probe(f"{KNOWN}@{year}", state, "u", "length 1 -> 2") for year, state in enumerate(states, 2000)]
+    said = text_of(report(Outcome(KNOWN, "T", "P", probes=probes)), tmp_path)
+    assert "Fichiers jamais téléchargés ici : 1. Fichiers inchangés : 2." in said
+    assert [line for line in said.splitlines() if f"{KNOWN}@" in line] == [
+        f"| {KNOWN}@2003 | modifié | length 1 -\\> 2 | – | 0,00 |"
+    ]
+
+
+def test_warnings_in_french_keep_the_rest_for_the_detail(tmp_path: Path) -> None:
+    pages = {"https://i.fr/1": "status 404", "https://i.fr/2": "status 404", "https://a.fr/1": "status 503"}
+    outcome = Outcome(KNOWN, "T", "P", "changed", drift=["12 of 20 rows are gone"])
+    said = text_of(report(outcome, survey=Survey({}, {}, pages)), tmp_path)
+    warned = said.partition("## À vérifier\n")[2].partition("\n## ")[0]
+    lines, _, detail = warned.partition("Détail technique")
+    assert f"- Dérive acceptée de {KNOWN}, écarts au-delà des tolérances : 1." in lines
+    assert "- Pages de i.fr illisibles, où de nouvelles éditions n'ont pas pu être cherchées : 2." in lines
+    assert "- Pages de a.fr illisibles" in lines
+    assert not re.search("status|rows", lines)
+    assert "    https://i.fr/2: status 404" in detail
+    assert f"    {KNOWN}: 12 of 20 rows are gone" in detail
+
+
+def test_sources_that_failed_alike_are_told_together(tmp_path: Path) -> None:
+    made = report(
+        failed(Fault.REFUSED, problem="status 503"),
+        failed(Fault.REFUSED, problem="status 403", source="insee_demo_qpv2024"),
+        failed(Fault.GONE, source="insee_filosofi_qpv"),
+        failed(Fault.REFUSED, problem="status 403", source="insee_demo_qpv", kept=True),
+    )
+    failures = text_of(made, tmp_path).partition("## Échecs\n")[2]
+    parts = re.split(r"^### ", failures, flags=re.MULTILINE)[1:]
+    assert [part.splitlines()[0] for part in parts] == [
+        "Le serveur du producteur a refusé de donner le fichier.",
+        "L'adresse du fichier n'existe plus.",
+        "Le serveur du producteur a refusé de donner le fichier.",  # whose former figures serve
+    ]
+    assert f"({KNOWN})" in parts[0]
+    assert "(insee_demo_qpv2024)" in parts[0]
+    assert "    status 503\n    status 403\n" in parts[0]
 
 
 # --- gaps --------------------------------------------------------------------------------------------------------
@@ -204,6 +247,23 @@ def test_gap_of_other_units_keeps_its_unit(tmp_path: Path) -> None:
     assert "+500 € |" in said
     assert "+50 |" in said
     assert "point" not in said
+
+
+def test_classes_of_a_figure_are_named(tmp_path: Path) -> None:
+    changes = moves(("poverty_rate", 62.0, 63.0))
+    changes.examples["moved"]["sex"] = "F"
+    said = text_of(report(Outcome(KNOWN, "T", "P", "changed", changes=changes)), tmp_path)
+    assert len([line for line in said.splitlines() if line.startswith("| Taux de pauvreté, femmes |")]) == 1
+    assert "| Taux de pauvreté, femmes | 2021 | 62,0 % | 63,0 % |" in said
+
+
+def test_areas_are_in_square_kilometres(tmp_path: Path) -> None:
+    changes = Changes()
+    rows = {"geo_code": ["A", "B"], "before": [250_000.0, None], "after": [300_000.0, 1e6]}
+    changes.note("outlines", 2, pd.DataFrame(rows).assign(source="qpv_2024", unit="m2"))
+    said = text_of(report(Outcome(KNOWN, "T", "P", "changed", changes=changes)), tmp_path)
+    assert "| A | qpv_2024 | – | 0,250 km² | 0,300 km² |" in said
+    assert "| B | qpv_2024 | – | – | 1,000 km² |" in said
 
 
 # --- texts that stay texts ---------------------------------------------------------------------------------------

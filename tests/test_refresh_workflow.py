@@ -134,7 +134,7 @@ def test_one_source_on_demand_is_proposed(scene: Scene, producers: Producers) ->
     assert [before.manifest["sources"][name] for name in same] == [after.manifest["sources"][name] for name in same]
     assert after.problems() == {}
     body = (scene.folder / "run" / "body.md").read_text(encoding="utf-8")
-    assert "1 source(s) mise(s) à jour, 0 en échec" in body
+    assert re.search(r"Sources mises à jour\W+1\W+en échec\W+0", body)
     assert "+1,0" in body
 
 

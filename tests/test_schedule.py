@@ -188,7 +188,8 @@ def test_line_of_cron(workspace: Path, producers: Producers, tmp_path: Path, cha
     )
     said = done.stdout.decode("utf-8")
     assert done.returncode == (1 if fails else 0), done.stderr.decode()
-    assert f"{(1 if fails else 2) * changed} source(s) mise(s) à jour, {int(fails)} en échec" in said
+    plain = said.replace("\u202f", " ").replace("\u00a0", " ")
+    assert f"Sources mises à jour : {(1 if fails else 2) * changed} ; en échec : {int(fails)}" in plain
     assert "%|" not in said + done.stderr.decode("utf-8")  # a progress bar
     assert fails or done.stderr == b""
     assert (home / "qpv-sante" / "rapport.html").is_file()

@@ -66,5 +66,5 @@ def block(text: str) -> str:
     '    a\\n    \\n    b'
     """
     # mail programs read the text of a pull request without its markup
-    lines = plain(re.sub(r"(?<!\w)@(?=\w)", f"@{_ZERO_WIDTH}", text)).splitlines()
+    lines = (re.sub(r"(?<!\w)@(?=\w)", f"@{_ZERO_WIDTH}", plain(line)) for line in text.splitlines())
     return "\n".join(f"    {line}" for line in lines)

@@ -11,8 +11,8 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Dry run: nothing was put in use.",
     },
     "verdict": {
-        "fr": "{changed} source(s) mise(s) à jour, {failed} en échec, {unchanged} inchangée(s).",
-        "en": "{changed} source(s) updated, {failed} failed, {unchanged} unchanged.",
+        "fr": "Sources mises à jour : {changed} ; en échec : {failed} ; inchangées : {unchanged}.",
+        "en": "Sources updated: {changed}; failed: {failed}; unchanged: {unchanged}.",
     },
     "stopped": {
         "fr": "Rien n'a pu être mis en service ; les données précédentes restent en usage.",
@@ -31,10 +31,13 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "nothing": {"fr": "Aucun fichier n'a changé.", "en": "No file changed."},
     "no_figure": {"fr": "Aucun chiffre n'a changé.", "en": "No figure changed."},
+    "no_change": {"fr": "aucun chiffre", "en": "no figure"},
     "first_build": {
-        "fr": "Sources lues ici pour la première fois, sans écart avec l'instantané du paquet : {sources}.",
-        "en": "Sources read here for the first time, as in the package's snapshot: {sources}.",
+        "fr": "Sources lues ici pour la première fois, sans écart avec l'instantané du paquet : {number}.",
+        "en": "Sources read here for the first time, as in the package's snapshot: {number}.",
     },
+    "quiet_unchanged": {"fr": "Fichiers inchangés : {number}.", "en": "Unchanged files: {number}."},
+    "quiet_new": {"fr": "Fichiers jamais téléchargés ici : {number}.", "en": "Files never downloaded here: {number}."},
     "failures": {"fr": "Échecs", "en": "Failures"},
     "kept": {
         "fr": "Les derniers chiffres valides restent en usage.",
@@ -49,17 +52,19 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "No figure of this source is available.",
     },
     "detail": {"fr": "Détail technique", "en": "Technical detail"},
-    "page": {"fr": "Page du producteur", "en": "Producer's page"},
     "warnings": {"fr": "À vérifier", "en": "To check"},
     "unknown_edition": {
         "fr": "Publié, mais absent du catalogue : {text}",
         "en": "Published, but not in the catalogue: {text}",
     },
     "moved": {"fr": "Fichier déplacé par le producteur : {text}", "en": "File moved by its producer: {text}"},
-    "accepted_drift": {"fr": "Dérive acceptée : {text}", "en": "Drift accepted: {text}"},
+    "accepted_drift": {
+        "fr": "Dérive acceptée de {source}, écarts au-delà des tolérances : {number}.",
+        "en": "Drift of {source} accepted, moves beyond the tolerances: {number}.",
+    },
     "silent_page": {
-        "fr": "Pages sans réponse, où de nouvelles éditions n'ont pas pu être cherchées : {text}",
-        "en": "Pages without answer, where new editions could not be looked for: {text}",
+        "fr": "Pages de {host} illisibles, où de nouvelles éditions n'ont pas pu être cherchées : {number}.",
+        "en": "Pages of {host} without a readable answer, where no new edition could be looked for: {number}.",
     },
     "changed": {"fr": "Sources mises à jour", "en": "Updated sources"},
     "examples": {
