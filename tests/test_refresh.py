@@ -491,11 +491,6 @@ def test_rollback_on_the_command_line(folder: Folder, producers: Producers) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["refresh", "--source", "insee_filosofi_qvp"], "Did you mean 'insee_filosofi_qpv'"),
-        (["refresh", "--fail-on", "error"], "Unknown level 'error'"),
-        (["refresh", "--report", "r.pdf"], ".md"),
-        (["refresh", "--keep", "0"], "keep is 0"),
-        (["refresh", "--accept", "nobody"], "Unknown source 'nobody'"),
         (["refresh", "--nothing"], "nothing"),
         (["rollback"], "Nothing was built"),
     ],
