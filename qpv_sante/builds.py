@@ -149,6 +149,12 @@ class Build:
         """Whether the build has a table, its own or that of the previous build."""
         return f"{name}.parquet" in self._records
 
+    def take(self, name: str, origin: Store) -> None:
+        """Take a table of another build as it is, in place of the one that is here."""
+        (self.path / f"{name}.parquet").unlink(missing_ok=True)
+        _link(origin.path / f"{name}.parquet", self.path / f"{name}.parquet")
+        self._records[f"{name}.parquet"] = origin.declared()["files"][f"{name}.parquet"]
+
     def rows(self, name: str) -> int:
         """Rows of a table that the build has."""
         return int(self._records[f"{name}.parquet"]["rows"])

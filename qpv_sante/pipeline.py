@@ -31,6 +31,8 @@ SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
 GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
 _GEOGRAPHY_ZONES = ("department_2018", "qpv_2015", "qpv_2024")
+# what the tables of territories are made of
+GEOGRAPHY_INPUTS = (*(f"codes/{name}" for name in _GEOGRAPHY_CODES), *(f"zones/{name}" for name in _GEOGRAPHY_ZONES))
 
 
 @dataclass
@@ -256,12 +258,11 @@ def assemble(target: builds.Build) -> None:
     """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use."""
     import geopandas as gpd
 
-    needed = [f"codes/{name}" for name in _GEOGRAPHY_CODES] + [f"zones/{name}" for name in _GEOGRAPHY_ZONES]
-    absent = [name for name in needed if not target.holds(name)]
+    absent = [name for name in GEOGRAPHY_INPUTS if not target.holds(name)]
     if absent:
         log.warning("The tables of territories were not made again: %s not built yet.", ", ".join(absent))
         return
-    if GEOGRAPHY in target.sources and not target.written.intersection(needed):
+    if GEOGRAPHY in target.sources and not target.written.intersection(GEOGRAPHY_INPUTS):
         return  # made of files that this build did not touch
     codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from qpv_sante.content import KINDS
-from qpv_sante.errors import CatalogueError, DownloadError
+from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.pages import parse_page
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class Request:
 class Gone(DownloadError):
     """The address answers 404 or 410: the landing page may know better."""
 
+    fault = Fault.GONE
+
 
 class Transfer:
     """One exchange with a producer; also the downloader that pooch calls, `transfer(url, file, pooch)`."""
@@ -126,6 +128,7 @@ class Transfer:
         got: str = "",
         hint: str = "",
         kind: type[DownloadError] = DownloadError,
+        fault: Fault | None = None,
         cause: BaseException | None = None,
     ) -> NoReturn:
         """Raise the error, with what was expected, got and kept, and what to try."""
@@ -135,7 +138,9 @@ class Transfer:
         parts = {"address": self.address, "expected": expected, "got": got, "kept": self.kept, "try": hint}
         if mirror := _mirror():
             parts["address"] += f" (asked of the mirror {urlsplit(mirror).hostname}, QPV_SANTE_MIRROR)"
-        raise kind("\n  ".join([f"{self.key}: {problem}.", *(f"{k}: {v}" for k, v in parts.items() if v)])) from cause
+        error = kind("\n  ".join([f"{self.key}: {problem}.", *(f"{k}: {v}" for k, v in parts.items() if v)]))
+        error.fault = fault or error.fault
+        raise error from cause
 
     def obtain(self, staging: Path) -> Path:
         """Download to the staging folder, from the official address or else from the landing page's link."""
@@ -225,10 +230,10 @@ class Transfer:
             target = _producers(urljoin(url, response.headers["Location"]))
             self.check_host(target, f"{url} redirects to")
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                self.fail("the address redirects to an unprotected one", expected="https", got=target)
+                self.fail("the address redirects to an unprotected one", expected="https", got=target, fault=Fault.HOST)
             url = target
         else:
-            self.fail(f"more than {MAX_REDIRECTS} redirections", got=url)
+            self.fail(f"more than {MAX_REDIRECTS} redirections", got=url, fault=Fault.HOST)
         if response.status_code != 200:
             response.close()
             got = f"status {response.status_code} {response.reason or ''}".rstrip()
@@ -236,7 +241,7 @@ class Transfer:
                 got += f", Retry-After: {wait} (waited {MAX_WAIT:.0f} seconds at most each time)"
             if response.status_code in {404, 410}:
                 self.fail("the address no longer answers", expected="status 200", got=got, kind=Gone)
-            self.fail("the producer's server refused", expected="status 200", got=got)
+            self.fail("the producer's server refused", expected="status 200", got=got, fault=Fault.REFUSED)
         return response, url
 
     def check_host(self, url: str, how: str) -> None:
@@ -247,7 +252,11 @@ class Transfer:
                 "if that host is the producer's, add it to allowed_hosts",
             )
             self.fail(
-                "another host, which the catalogue does not name", expected=expected, got=f"{how} {url}", hint=hint
+                "another host, which the catalogue does not name",
+                expected=expected,
+                got=f"{how} {url}",
+                hint=hint,
+                fault=Fault.HOST,
             )
 
     def chunks(self, response: requests.Response, limit: int) -> Iterator[bytes]:
@@ -260,7 +269,10 @@ class Transfer:
         while True:
             if max(size, announced) > limit:
                 self.fail(
-                    "the file is too large", expected=f"at most {limit} bytes", got=f"{max(size, announced)} bytes"
+                    "the file is too large",
+                    expected=f"at most {limit} bytes",
+                    got=f"{max(size, announced)} bytes",
+                    fault=Fault.SIZE,
                 )
             try:
                 # read1 gives what has arrived; read would wait for the whole chunk, hours at a few bytes a second
@@ -277,7 +289,8 @@ class Transfer:
             if elapsed >= SPEED_WINDOW:
                 if (size - before) / elapsed < MIN_SPEED:
                     got = f"{(size - before) / elapsed:.0f} bytes a second for {elapsed:.0f} seconds"
-                    self.fail("the server is too slow", expected=f"at least {MIN_SPEED:.0f} bytes a second", got=got)
+                    wanted = f"at least {MIN_SPEED:.0f} bytes a second"
+                    self.fail("the server is too slow", expected=wanted, got=got, fault=Fault.SLOW)
                 since, before = time.monotonic(), size
 
     def link(self) -> str:
@@ -304,6 +317,7 @@ class Transfer:
                 expected=f"one link whose path matches {pattern!r}",
                 got=f"{len(found)} of {len(links)} links match; {'they are' if found else 'its files are'}: {listed}",
                 hint="if the page was reorganised, correct link_pattern or landing_page in the catalogue",
+                fault=Fault.LINK,
             )
         self.check_host(found[0], "the page links to")
         return found[0]

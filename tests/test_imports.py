@@ -821,7 +821,7 @@ def test_command_writes_the_template_imports_and_removes(run: Callable[..., tupl
     assert run("import", "--remove", "ors") == (0, "Effacé : ors@2023\n")
     code, told = run("import", "--remove", "ors")
     assert code == 2
-    assert "Erreur : 'ors' is not an import" in told
+    assert "Erreur : nom, code ou valeur inconnus.\n'ors' is not an import" in told
     assert run("import")[0] == 2
     assert "--source NAME" in run("import", tmp_path / "m.csv")[1]
     assert "one of PATH, --template FILE or --remove NAME" in run("import", "--remove", "a", "--template", "b.csv")[1]

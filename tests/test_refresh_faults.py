@@ -43,6 +43,7 @@ import qpv_sante as qs
 from conftest import Producers
 from qpv_sante import builds, store, transfer
 from qpv_sante.errors import DownloadError, StoreError
+from qpv_sante.errors import Fault as Kind
 from qpv_sante.lockfile import LOCK_FILE
 from qpv_sante.refresh import STAGING
 from qpv_sante.refresh.outcome import CHANGED, FAILED, NOTHING
@@ -194,6 +195,20 @@ FAULTS = {
 }
 
 
+# what a person is told to do
+KINDS = {
+    **dict.fromkeys(("404", "410", "404 for the file alone"), Kind.GONE),
+    "404, and the page too": Kind.SILENT,
+    **dict.fromkeys(("429", "500", "503", "403", "503 for the file alone"), Kind.REFUSED),
+    **dict.fromkeys(("reset", "reset of the file alone"), Kind.CONNECTION),
+    **dict.fromkeys(("cut body", "body that stops"), Kind.CUT),
+    **dict.fromkeys(("empty table", "header alone", "renamed column", "renamed code", "other separator"), Kind.FORM),
+    **dict.fromkeys(("other encoding", "row twice", "unknown code", "impossible rate"), Kind.FORM),
+    "new marker": Kind.MARKER,
+    **dict.fromkeys(("other host", "unprotected", "loop of redirections"), Kind.HOST),
+}  # otherwise, content that is refused
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_producer_fails_and_the_others_go_on(
     folder: Folder, producers: Producers, monkeypatch: pytest.MonkeyPatch, name: str
@@ -209,7 +224,8 @@ def test_producer_fails_and_the_others_go_on(
     assert report.exit_code() == FAILED
     assert outcome(report).status == "failed"
     assert outcome(report).kept
-    problem = outcome(report).problem
+    problem, kind = outcome(report).problem, KINDS.get(name, Kind.CONTENT)
+    assert outcome(report).faults == [kind]
     for pattern in fault.told:
         assert re.search(pattern, problem), problem
     assert folder.of(ONE, EDITION) == before

@@ -1,5 +1,6 @@
 """Refresh: ask the producers, stage what changed, compare, put in use, tell.
 
+    faults.py    what went wrong, by kind and in words
     probing.py   what each producer says now of its files
     drift.py     what moved too far to be put in use unseen
     changes.py   what differs, by key
@@ -26,10 +27,11 @@ import pandas as pd
 from qpv_sante import builds, download, pipeline, store
 from qpv_sante._version import __version__
 from qpv_sante.catalogue import Source, core_catalogue
-from qpv_sante.errors import DownloadError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.errors import DownloadError, Fault, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.lockfile import LOCK_FILE, Lock
 from qpv_sante.refresh.changes import compare_tables
 from qpv_sante.refresh.drift import find_drift
+from qpv_sante.refresh.faults import fault_of
 from qpv_sante.refresh.outcome import Outcome, RefreshReport
 from qpv_sante.refresh.probing import Probe, State, survey
 
@@ -114,7 +116,7 @@ def refresh(
     except (StoreError, OSError) as error:
         if not report.outcomes:  # nothing was begun: another one is running, or the folder is closed
             raise
-        report.problem = pipeline.told(error)
+        report.problem, report.fault = pipeline.told(error), fault_of(error)
         for outcome in report.outcomes:
             outcome.withdraw()
         log.error("refresh: %s", error)
@@ -153,7 +155,7 @@ class _Refresh:
                 try:
                     self._source(source, outcome, session)
                 except Exception as error:  # a library's own error on one file must not stop the others
-                    outcome.fail(_advised(error, source))
+                    outcome.fail(_advised(error, source), fault_of(error))
                     log.error("%s: %s", source.id, error)
                 outcome.kept = source.id in self.target.sources
         if self.target.written or pipeline.GEOGRAPHY in self.target.lost:
@@ -166,7 +168,7 @@ class _Refresh:
                 after = self._tables(made.get("tables", []))
                 outcome.changes = compare_tables(before, after)
             except pipeline.SOURCE_FAULTS as error:
-                outcome.fail(pipeline.told(error))
+                outcome.fail(pipeline.told(error), Fault.ASSEMBLY)
                 log.error("%s: %s", pipeline.GEOGRAPHY, error)
             if made and pipeline.GEOGRAPHY in self.target.lost:
                 outcome.reasons, self.rebuilt = ["damaged in the store"], True
@@ -184,7 +186,7 @@ class _Refresh:
             if probe.state in _TO_GET or (probe not in silent and self._without_file(probe.key))
         }
         if silent:
-            outcome.fail("\n".join(f"{probe.key}: {probe.detail}" for probe in silent))
+            outcome.fail("\n".join(f"{p.key}: {p.detail}" for p in silent), *(p.fault for p in silent if p.fault))
         obtained = _Obtained(self, {probe.key: probe for probe in outcome.probes}, session)
         for vintage in source.vintage:
             if source.key(vintage) in to_get:
@@ -223,7 +225,8 @@ class _Refresh:
                 outcome.fail(
                     "the new files are not like those in use, and were put aside\n- "
                     + "\n- ".join(outcome.drift)
-                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}"
+                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}",
+                    Fault.DRIFT,
                 )
                 return False
         return True

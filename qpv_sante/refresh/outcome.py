@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from qpv_sante.errors import UnknownNameError, did_you_mean
+from qpv_sante.errors import Fault, UnknownNameError, did_you_mean
 from qpv_sante.refresh.changes import Changes
 from qpv_sante.refresh.probing import Probe, State, Survey
 
@@ -40,6 +40,8 @@ class Outcome:
         What moved beyond the tolerance.
     problem : str
         What went wrong.
+    faults : list of Fault
+        The same by kind, which says what there is to do.
     kept : bool
         The figures in use before stay in use.
     rows : int
@@ -55,18 +57,20 @@ class Outcome:
     changes: Changes = field(default_factory=Changes)
     drift: list[str] = field(default_factory=list)
     problem: str = ""
+    faults: list[Fault] = field(default_factory=list)
     kept: bool = False
     rows: int = 0
 
-    def fail(self, problem: str) -> None:
+    def fail(self, problem: str, *faults: Fault) -> None:
         """Mark the source as failed; a second problem is added to the first."""
         self.status = "failed"
         self.problem = "\n".join(filter(None, [self.problem, problem]))
+        self.faults = list(dict.fromkeys([*self.faults, *(faults or [Fault.UNEXPECTED])]))
 
     def withdraw(self) -> None:
         """What was compared was not put in use in the end."""
         if self.status == "changed":
-            self.fail("compared, but not put in use")
+            self.fail("compared, but not put in use", Fault.WITHDRAWN)
 
     @property
     def seconds(self) -> float:
@@ -86,6 +90,8 @@ class RefreshReport:
         What the producers said; `unknown_editions` are new publications that the catalogue does not have.
     problem : str
         Why nothing could be put in use in the end; empty if all went well.
+    fault : Fault or None
+        The same by kind.
     dry_run : bool
         Nothing was to be put in use.
     """
@@ -96,6 +102,7 @@ class RefreshReport:
     outcomes: list[Outcome] = field(default_factory=list)
     survey: Survey = field(default_factory=lambda: Survey({}))
     problem: str = ""
+    fault: Fault | None = None
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def of(self, status: Status) -> list[Outcome]:

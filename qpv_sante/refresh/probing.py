@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from qpv_sante.catalogue import Source, Vintage
-from qpv_sante.errors import DownloadError
+from qpv_sante.errors import DownloadError, Fault
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.pages import Page, parse_page, unknown_editions
 from qpv_sante.pipeline import request_for
+from qpv_sante.refresh.faults import fault_of
 from qpv_sante.style import capitalise
 from qpv_sante.transfer import PER_HOST, Gone, Request, Transfer, new_session
 
@@ -62,6 +63,8 @@ class Probe:
         Date that the landing page or the dataset's metadata give, as written there.
     seconds : float
         Time that it took.
+    fault : Fault or None
+        Kind of what went wrong, where something did.
     """
 
     key: str
@@ -70,6 +73,7 @@ class Probe:
     detail: str = ""
     published: str | None = None
     seconds: float = 0.0
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ class _Asking:
         self.session, self.lock = session, lock
         self.pages: dict[str, Page | str] = {}
         self.closed: dict[str, str] = {}  # hosts, and why
+        self.faults: dict[str, Fault] = {}  # the same by kind
         self.turns: dict[str, BoundedSemaphore] = {}
 
     def page(self, url: str) -> Page | str:
@@ -185,17 +190,20 @@ class _Asking:
         published = page.published if isinstance(page, Page) else None
         transfer = Transfer(key, request, self.session, progress=False)
 
-        def told(state: State, detail: str = "") -> Probe:
-            return Probe(key, state, transfer.address, detail, published, perf_counter() - began)
+        def told(state: State, detail: str = "", fault: Fault | None = None) -> Probe:
+            return Probe(key, state, transfer.address, detail, published, perf_counter() - began, fault)
 
         try:
             headers = self._headers(transfer, page)
         except Gone as error:
             page_url = vintage.landing_page or source.landing_page
-            return told(State.MISSING, f"{_brief(error)}. If {page_url} has it, correct its address in the catalogue.")
+            advice = f"If {page_url} has it, correct its address in the catalogue."
+            return told(State.MISSING, f"{_brief(error)}. {advice}", fault_of(error.__cause__ or error))
         except (OSError, ValueError) as error:  # a DownloadError is an OSError
             said = _brief(error)
-            return told(State.UNREACHABLE, said if said in self.closed.values() else f"{said}. Try again later.")
+            fault = self.faults.get(urlsplit(transfer.address).netloc, fault_of(error))
+            said = said if said in self.closed.values() else f"{said}. Try again later."
+            return told(State.UNREACHABLE, said, Fault.SILENT if fault is Fault.OBTAIN else fault)
         if entry is None:
             return told(State.NEW)
         if transfer.address != entry.url:
@@ -238,6 +246,7 @@ class _Asking:
             except OSError as error:
                 if said := _no_connection(error):
                     self.closed[host] = f"no connection to {host}: {said}. {_tried(error)}"
+                    self.faults[host] = fault_of(error)
                     raise DownloadError(self.closed[host]) from error
                 raise
 
