@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
+from qpv_sante.durable import replace_folder
 from qpv_sante.errors import StoreError
 from qpv_sante.geography import department_of_qpv, projected_crs
 from qpv_sante.lockfile import LOCK_FILE, Lock
@@ -41,7 +42,8 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     Returns
     -------
     Path
-        The folder. A previous snapshot there is replaced at the end, in one step.
+        The folder. A previous snapshot is replaced at the end (see `durable.replace_folder`): a kill leaves the one
+        or the other, whole, and the package reads it.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     absent = [name for name in core_catalogue().sources if name not in current.manifest["sources"]]
     if absent:
         raise StoreError(f"The build lacks {', '.join(absent)}: a snapshot needs every source. Run `qpv-sante build`.")
-    target = target or store.snapshot_dir()
+    target = target or store.snapshot_home()
     aside = target.with_name(target.name + ".partial")
     if aside.exists():
         shutil.rmtree(aside)
@@ -76,18 +78,14 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         "rows": 0,
         "tolerance_m": TOLERANCE_M,
     }
-    written.write_manifest()
+    written.write_manifest(copied=False)
     lock = Lock.load((root or store.data_dir()) / LOCK_FILE).copy(aside / LOCK_FILE)
     recorded = lock.keys()
     for key in recorded:
         if key.partition("@")[0] not in published:
             lock.record(key, None)
     lock.save()
-    previous = target.with_name(target.name + ".old")
-    if target.exists():
-        target.rename(previous)
-    aside.rename(target)
-    shutil.rmtree(previous, ignore_errors=True)
+    replace_folder(aside, target)
     size = sum(record["bytes"] for record in store.Store(target, "snapshot").manifest["files"].values())
     log.info("snapshot written in %s: %.1f MB", target, size / 1e6)
     return target

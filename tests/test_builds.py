@@ -47,6 +47,12 @@ def break_table(root: Path, build: str, name: str = "a") -> None:
     path.write_bytes(bytes(len(content)))
 
 
+def break_manifests(build: Path) -> None:
+    """Cut the manifest and its copy."""
+    for path in build.glob("manifest*.json"):
+        os.truncate(path, 50)
+
+
 # --- chain, pruning ----------------------------------------------------------------------------------------------
 
 
@@ -219,7 +225,7 @@ def test_rollback_passes_over_a_build_without_manifest(tmp_path: Path, damage: s
     """Its manifest does not say what it comes from: the order of the names does."""
     made = [make(tmp_path, a=index) for index in (1, 2, 3)]
     folder = tmp_path / "processed" / "builds" / made[1]
-    (folder / "manifest.json").unlink() if damage == "manifest" else shutil.rmtree(folder)
+    break_manifests(folder) if damage == "manifest" else shutil.rmtree(folder)
     if damage == "folder":
         with pytest.raises(StoreError, match="no sound build before"):
             builds.rollback(tmp_path)
@@ -242,7 +248,7 @@ def test_rollback_from_a_damaged_build(tmp_path: Path) -> None:
     """What one goes back for."""
     make(tmp_path, a=1)
     second = make(tmp_path, a=2)
-    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    break_manifests(tmp_path / "processed" / "builds" / second)
     builds.rollback(tmp_path)
     assert number(tmp_path) == 1
 
@@ -278,9 +284,9 @@ def test_pointer_lost_before_a_build(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_build_in_use_unreadable_before_a_build(tmp_path: Path) -> None:
     make(tmp_path, a=1, b=1)
     second = make(tmp_path, a=2)
-    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    break_manifests(tmp_path / "processed" / "builds" / second)
     with builds.new_build(tmp_path) as target:
-        assert target.recovered
+        assert [kind for kind, _ in target.repairs] == ["manifest_lost", "going_on"]
         assert set(target.sources) == {"a", "b"}
     assert (number(tmp_path, "a"), number(tmp_path, "b")) == (1, 1)
 
@@ -289,7 +295,7 @@ def test_damaged_table_is_lost_with_its_source(tmp_path: Path) -> None:
     first = make(tmp_path, a=1, b=1)
     break_table(tmp_path, first)
     with builds.new_build(tmp_path) as target:
-        assert not target.recovered
+        assert target.repairs == []
         assert target.lost == {"a"}
         assert set(target.sources) == {"b"}
         assert not target.holds("codes/a")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 import python_calamine
 
 import qpv_sante
-from qpv_sante import content, store
+from qpv_sante import content, manifests, store
 from qpv_sante.catalogue import Table
 from qpv_sante.errors import DownloadError, SchemaError
 from qpv_sante.imports import import_observations
@@ -60,10 +59,16 @@ def flip(path: Path, at: int = -20) -> None:
 
 
 def edit_manifest(folder: Path, change: object) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    """Have a manifest say something else, as if it had been written so."""
+    manifest = manifests.read(folder)
     change(manifest)  # type: ignore[operator]
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    manifests.write(folder, manifest)
+
+
+def forget(manifest: dict[str, dict[str, object]]) -> None:
+    """Take a source out of a manifest, with its table."""
+    manifest["sources"].pop("cnaf_iris")
+    manifest["files"].pop("observations/cnaf_iris.parquet")
 
 
 # --- verify -------------------------------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def test_absent_raw_file_is_no_fault_where_the_figures_are_held(data):
     done = verify(data)
     assert row(done, "raw", name)["status"] == "absent"
     assert done.sound
-    edit_manifest(in_use(data), lambda manifest: manifest["sources"].pop("cnaf_iris"))
+    edit_manifest(in_use(data), forget)
     # the snapshot holds that edition too
     assert verify(data).sound
 
@@ -130,7 +135,7 @@ def test_absent_raw_file_is_no_fault_where_the_figures_are_held(data):
 def test_absent_raw_file_of_figures_that_nobody_holds_is_a_fault(data, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "snapshot_dir", lambda: tmp_path / "nothing")
     (data / "raw" / "cnaf_iris/2020/data_CAF_2020_IRIS_csv.zip").unlink()
-    edit_manifest(in_use(data), lambda manifest: manifest["sources"].pop("cnaf_iris"))
+    edit_manifest(in_use(data), forget)
     done = verify(data)
     assert ("raw", "cnaf_iris/2020/data_CAF_2020_IRIS_csv.zip", "absent") in faults(done)
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import killing
 import pandas as pd
@@ -29,14 +30,14 @@ from werkzeug import Response
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import builds, transfer
+from qpv_sante import builds, sessions, transfer
 from qpv_sante import refresh as public_refresh
-from qpv_sante.catalogue import core_catalogue
+from qpv_sante.catalogue import Source, core_catalogue
 from qpv_sante.cli import app
 from qpv_sante.errors import UnknownNameError
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.refresh.outcome import CHANGED, FAILED, NOTHING
-from qpv_sante.refresh.probing import Probe, State, survey
+from qpv_sante.refresh.probing import Probe, State, Survey, survey
 
 # Odissé, whose platform tells the date of a dataset
 DATASET = "spf_barometer_2024"
@@ -48,8 +49,8 @@ METADATA = (
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BACKOFF", 0.005)
-    monkeypatch.setattr(transfer, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(sessions, "BACKOFF", 0.005)
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @pytest.fixture
@@ -68,7 +69,12 @@ def tagged(folder: Folder, producers: Producers) -> Folder:
 
 def probe(key: str, lock: Lock) -> Probe:
     source = core_catalogue().source(key.partition("@")[0])
-    return survey([source], lock).probes[key]
+    return asked([source], lock).probes[key]
+
+
+def asked(sources: list[Source], lock: Lock) -> Survey:
+    with sessions.new_session() as session:
+        return survey(sources, lock, session)
 
 
 # --- what the producers say --------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def test_date_of_a_dataset(producers: Producers) -> None:
     producers.metadata(METADATA, title="Baromètre", modified="2025-01-01")
     assert probe(key, dataset_lock("2025-01-01")).state is State.UNCHANGED
     producers.answers[METADATA.removeprefix("https://")] = b"[1, 2"
-    found = survey([source], dataset_lock("2025-01-01"))
+    found = asked([source], dataset_lock("2025-01-01"))
     assert found.probes[key].state is State.UNKNOWN
     assert "nor the metadata of a dataset" in found.silent_pages[METADATA]
     assert ("GET", file) not in producers.asked
@@ -218,8 +224,8 @@ def test_one_host_is_asked_at_most_twice_at_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(transfer.Transfer, "open", counted)
     sources = [source for name, source in core_catalogue().sources.items() if name.startswith("insee_filo")]
-    survey(sources, Lock(None))
-    assert most[0] == transfer.PER_HOST
+    asked(sources, Lock(None))
+    assert most[0] == sessions.PER_HOST
 
 
 # --- what is downloaded, built and kept --------------------------------------------------------------------------

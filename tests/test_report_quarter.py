@@ -96,9 +96,7 @@ def test_it_prints_the_numbers(sheet):
     printed = [row[0] for row in _section(sheet, "Les quartiers").table.rows]
     assert len(printed) >= 3
     near = qs.similar("QN03110M", len(printed))
-    assert printed == [
-        f"{row.rank}. {row.name} ({row.geo_code})" for row in near.itertuples(index=False)
-    ]
+    assert printed == [f"{row.rank}. {row.name} ({row.geo_code})" for row in near.itertuples(index=False)]
 
 
 def test_health_is_kept_apart_and_sources_are_named(sheet):
