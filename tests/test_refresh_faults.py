@@ -217,6 +217,10 @@ FAULTS = {
 }
 
 
+# one of each stage: asked for, downloaded, recognised, unpacked, read
+WITH_OTHERS = {"404", "503", "reset of the file alone", "random bytes", "zip bomb", "renamed column"}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_producer_fails_and_the_others_go_on(
     folder: Folder, producers: Producers, monkeypatch: pytest.MonkeyPatch, name: str
@@ -224,8 +228,9 @@ def test_producer_fails_and_the_others_go_on(
     fault = FAULTS[name]
     monkeypatch.setattr(transfer, "TIMEOUT", (1.0, 0.15))
     monkeypatch.setattr(transfer, "SPEED_WINDOW", 0.3)
-    before, figures = folder.of(ONE, EDITION), folder.figures()
-    change_both(producers)
+    before, figures, together = folder.of(ONE, EDITION), folder.figures(), name in WITH_OTHERS
+    if together:
+        change_both(producers)
     producers.replace(EDITION, fault.answer(producers))
     if fault.page:
         producers.answers[producers.page(EDITION)] = fault.page
@@ -238,11 +243,12 @@ def test_producer_fails_and_the_others_go_on(
         assert re.search(pattern, problem), problem
     assert folder.of(ONE, EDITION) == before
     pd.testing.assert_frame_equal(folder.figures(), figures)
-    assert outcome(report, OTHER).status == "changed"
-    assert folder.pair() == (BEFORE[0], AFTER[1])
+    assert outcome(report, OTHER).status == ("changed" if together else "unchanged")
+    assert folder.pair() == (BEFORE[0], AFTER[1] if together else BEFORE[1])
     assert not list(folder.root.parent.rglob("evil*"))
     folder.check()
-
+    if not together:
+        return
     producers.reset()
     change_both(producers)
     again = refresh()
@@ -534,7 +540,7 @@ WRITES: dict[str, Callable[[str, Path], bool]] = {
 }
 
 
-REFUSALS = [(step, errno.ENOSPC) for step in WRITES] + [(step, errno.EROFS) for step in ("raw file", "table", "lock")]
+REFUSALS = [(step, errno.ENOSPC) for step in WRITES] + [("raw file", errno.EROFS)]
 
 
 @pytest.mark.parametrize(("step", "code"), REFUSALS, ids=lambda one: errno.errorcode.get(one, one))
@@ -542,12 +548,13 @@ def test_disk_refuses(
     folder: Folder, producers: Producers, monkeypatch: pytest.MonkeyPatch, step: str, code: int
 ) -> None:
     """The store stays whole; raw files and their record go together, and the next refresh takes up the rest."""
+    sources = (ONE, OTHER) if step.startswith("second") else (ONE,)
     change_both(producers)
     table = folder.current.manifest["files"]
     name, figures, disk = folder.current.path.name, folder.figures(), Disk(WRITES[step], code)
     with monkeypatch.context() as patch:
         disk.install(patch)
-        report = refresh()
+        report = refresh(*sources)
     assert disk.hits, "the disk was never asked"
     assert report.exit_code() == FAILED
     said = report.problem or outcome(report).problem
@@ -566,9 +573,9 @@ def test_disk_refuses(
         assert sha256_of(folder.raw(key)) == folder.lock.get(key).sha256  # type: ignore[union-attr]
     assert not [one for one in report.outcomes if one.status == "changed"]
 
-    again = refresh()
+    again = refresh(*sources)
     assert again.exit_code() == CHANGED, again.frame()
-    assert folder.pair() == AFTER
+    assert folder.pair() == (AFTER if OTHER in sources else (AFTER[0], BEFORE[1]))
     folder.check()
 
 
@@ -674,14 +681,14 @@ def test_unreadable_manifest(folder: Folder, producers: Producers) -> None:
     tables, damaged = folder.current.manifest["files"], folder.current.path
     for path in damaged.glob("manifest*.json"):
         os.truncate(path, 200)
-    report = refresh(*miniature.SOURCES)
+    report = refresh()
     assert report.exit_code() == CHANGED
-    assert {tuple(one.reasons) for one in report.outcomes if one.source != "territories"} == {("not built yet",)}
+    assert {tuple(one.reasons) for one in report.outcomes} == {("not built yet",)}
     ((kind, text),) = report.warnings
     assert kind == "manifest_lost"
     assert str(damaged) in text
     assert damaged.is_dir()  # it is kept
-    assert folder.current.manifest["files"] == tables
+    assert folder.current.manifest["files"].items() <= tables.items()
     for name, frame in frames.items():
         pd.testing.assert_frame_equal(folder.figures(name), frame)
     folder.check()
@@ -1096,7 +1103,7 @@ def test_readers_see_one_build_or_the_other(folder: Folder, producers: Producers
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for turn in range(4):
+    for turn in range(2):
         producers.reset()
         if turn % 2:
             change_both(producers)
@@ -1116,7 +1123,8 @@ def test_readers_see_one_build_or_the_other(folder: Folder, producers: Producers
 
 # --- kills -------------------------------------------------------------------------------------------------------
 
-KILLS = 22
+# what leaves something else on the disk; `benchmarks/kills.py` kills at every point
+TELLING = ("to_parquet", "replace", "rename", "unlink .parquet")
 
 
 @pytest.fixture(scope="module")
@@ -1128,14 +1136,14 @@ def killer() -> Iterator[killing.Killer]:
 def test_kill_at_every_stage(killer: killing.Killer) -> None:
     """Killed at each write, rename, link or table: the store opens, is of one state, and the next refresh ends it."""
     points = killer.points()
-    assert points > KILLS
-    wanted = sorted({round(1 + index * (points - 1) / (KILLS - 1)) for index in range(KILLS)})
-    results = [killer.kill(point=point) for point in wanted]
+    stages = {stage: number for number, stage in enumerate(points, start=1) if stage.startswith(TELLING)}
+    assert {"replace CURRENT in processed", "rename folder in builds", "replace .zip in raw"} <= stages.keys()
+    results = [killer.kill(point=point) for point in (1, *stages.values(), len(points))]
     assert [one.problem for one in results if one.problem] == []
     assert all(one.killed for one in results)
     assert {one.state for one in results} == {"old", "new"}
 
 
 def test_kill_at_any_moment(killer: killing.Killer) -> None:
-    results = [killer.kill(delay=killer.seconds * share) for share in (0.5, 0.8, 0.95)]
+    results = [killer.kill(delay=killer.seconds * share) for share in (0.5, 0.8)]
     assert [one.problem for one in results if one.problem] == []
