@@ -15,6 +15,7 @@ from qpv_sante import history, manifests, store, style
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import DownloadError, StoreError
 from qpv_sante.imports.records import record_stamps
+from qpv_sante.integrity_words import ADVICE, HEADINGS
 from qpv_sante.lockfile import Lock
 
 COLUMNS = ("place", "name", "status", "expected", "got", "advice")
@@ -23,79 +24,6 @@ STATUSES = ("sound", "damaged", "absent", "unrecorded", "rolled_back")
 
 # Staged downloads, builds being written, and the notes that say what goes into the folders
 _NOT_DATA = (".", "README")
-_ADVICE = {
-    "raw": {
-        "fr": "lancer `qpv-sante build --source {source}`, qui télécharge de nouveau ce fichier",
-        "en": "run `qpv-sante build --source {source}`, which downloads this file again",
-    },
-    "lock": {
-        "fr": "le reprendre d'une copie ; sans copie, le supprimer et lancer `qpv-sante build`",
-        "en": "restore it from a copy; without any, delete it and run `qpv-sante build`",
-    },
-    "refresh": {
-        "fr": "lancer `qpv-sante refresh`, qui refait ce qui manque",
-        "en": "run `qpv-sante refresh`, which makes again what is missing",
-    },
-    "build": {
-        "fr": "lancer `qpv-sante build`, qui refait les données",
-        "en": "run `qpv-sante build`, which makes the data again",
-    },
-    "import": {
-        "fr": "importer de nouveau {file} : `qpv-sante import`",
-        "en": "import {file} again: `qpv-sante import`",
-    },
-    "earlier": {
-        "fr": "on ne peut plus revenir à cet état antérieur : supprimer le dossier {folder}",
-        "en": "this earlier build can no longer be returned to: delete the folder {folder}",
-    },
-    "orphan": {
-        "fr": "lancer `qpv-sante refresh`, qui le reprend d'un autre état si l'un d'eux l'a encore ; sinon, l'importer "
-        "de nouveau : `qpv-sante import FICHIER --source {source}`",
-        "en": "run `qpv-sante refresh`, which takes it from another build if one still has it; else import it again: "
-        "`qpv-sante import FILE --source {source}`",
-    },
-    "held": {
-        "fr": "garder ce dossier tant que {names}, dont il a peut-être le seul tableau, n'est pas importé de nouveau ; "
-        "puis supprimer {folder}",
-        "en": "keep this folder, which may have the only table of {names}, until it is imported again; then delete "
-        "{folder}",
-    },
-    "behind": {
-        "fr": "les chiffres viennent d'un autre fichier que celui qui est enregistré : lancer "
-        "`qpv-sante build --source {source}`",
-        "en": "the figures come from another file than the recorded one: run `qpv-sante build --source {source}`",
-    },
-    "package": {
-        "fr": "réinstaller le paquet : `pip install --force-reinstall qpv-sante`",
-        "en": "reinstall the package: `pip install --force-reinstall qpv-sante`",
-    },
-}
-_HEADINGS = {
-    "fr": {
-        "place": "Emplacement",
-        "name": "Nom",
-        "status": "État",
-        "expected": "Attendu",
-        "got": "Trouvé",
-        "advice": "Que faire",
-        "sound": "{number} fichiers lus en entier, tous conformes à ce qui a été enregistré.",
-        "unsound": "{number} fichiers lus en entier ; à traiter : {faults}.",
-        "rolled_back": "Retour en arrière du {day} (depuis {left}) : les chiffres de {sources} viennent des fichiers "
-        "antérieurs, ceux des producteurs sont de côté. Pour les reprendre : `qpv-sante rollback --undo`.",
-    },
-    "en": {
-        "place": "Place",
-        "name": "Name",
-        "status": "Status",
-        "expected": "Expected",
-        "got": "Found",
-        "advice": "What to do",
-        "sound": "{number} files read whole, all of them as recorded.",
-        "unsound": "{number} files read whole; to be dealt with: {faults}.",
-        "rolled_back": "Rolled back on {day} (from {left}): the figures of {sources} come from the earlier files, the "
-        "producers' are put aside. To take them again: `qpv-sante rollback --undo`.",
-    },
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,7 +66,7 @@ class Verification:
         return frame[frame["advice"] != ""].reset_index(drop=True)
 
     def _summary(self) -> str:
-        words, faults = _HEADINGS[self.lang], len(self.problems())
+        words, faults = HEADINGS[self.lang], len(self.problems())
         read = sum(row[2] in ("sound", "damaged") and len(row[4]) == 64 for row in self.rows)
         text = words["sound" if not faults else "unsound"].format(number=read, faults=faults)
         return style.typography(text, self.lang)
@@ -152,7 +80,7 @@ class Verification:
         return "\n".join([self._summary(), *filter(None, [self.state]), *lines])
 
     def _repr_html_(self) -> str:
-        words = _HEADINGS[self.lang]
+        words = HEADINGS[self.lang]
         head = "".join(f"<th>{html.escape(words[name])}</th>" for name in COLUMNS)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in COLUMNS) + "</tr>"
@@ -251,7 +179,7 @@ class _Check:
         """The rollback that holds, in words."""
         if not self.held:
             return ""
-        words = _HEADINGS[self.lang]["rolled_back"]
+        words = HEADINGS[self.lang]["rolled_back"]
         told = words.format(day=self.held.day, left=self.held.left, sources=", ".join(self.held.sources))
         return style.typography(told, self.lang)
 
@@ -259,7 +187,7 @@ class _Check:
         """A row, of which the status follows from what was expected and found."""
         status = "unrecorded" if expected is None else "absent" if got is None else "damaged"
         status = "sound" if expected == got else status
-        told = _ADVICE[advice][self.lang].format(**words) if advice and status != "sound" else ""
+        told = ADVICE[advice][self.lang].format(**words) if advice and status != "sound" else ""
         return (place, name, status, str(expected or ""), str(got or ""), told)
 
     def _current(self, processed: Path) -> tuple[str | None, list[Line]]:
@@ -398,7 +326,7 @@ class _Check:
                 continue
             same = entry.sha256 == sha256
             said = (f"{entry.bytes} bytes", f"{size} bytes") if same else (entry.sha256, sha256)
-            yield (place, key, "unrecorded", *said, _ADVICE[advice][self.lang].format(source=key.partition("@")[0]))
+            yield (place, key, "unrecorded", *said, ADVICE[advice][self.lang].format(source=key.partition("@")[0]))
 
 
 def _editions(manifest: Mapping[str, Any] | None) -> dict[str, tuple[str, int | None]]:

@@ -101,10 +101,12 @@ class Hooks:
 def _build(root: Path, order: dict[str, Any]) -> dict[str, Any]:
     from refreshing import EDITION, ONE, OTHER, Folder, refresh
 
-    from qpv_sante import pipeline
+    from qpv_sante import builds, pipeline
 
-    for _ in range(3):  # as many as are kept: the next one prunes
-        failures = pipeline.build([ONE, OTHER], root=root).failures
+    failures = pipeline.build([ONE, OTHER], root=root).failures
+    for _ in range(2):  # as many as are kept: the next one prunes
+        with builds.new_build(root):
+            pass
     # a refresh on a copy, for the modules that it needs
     shutil.copytree(root, copy := root.with_name("warm"))
     os.environ["QPV_SANTE_DATA"] = str(copy)

@@ -167,6 +167,43 @@ def test_unreadable_manifest_is_reported_not_raised(data, text):
     assert "refresh" in done.problems()["advice"].iloc[0]
 
 
+def test_copy_of_a_manifest_is_verified_too(data):
+    """In the build in use the next refresh writes it again; an earlier build is served by the one that is left."""
+    (in_use(data) / "manifest.copy.json").write_text("{")
+    done = verify(data, lang="en")
+    assert [(place, status) for place, _, status in faults(done)] == [("processed", "damaged")]
+    assert "qpv-sante refresh" in row(done, "processed", "manifest.copy.json")["advice"]
+    later = in_use(data).with_name("29991231T000000000000Z")
+    shutil.copytree(in_use(data), later)
+    manifests.write(later, manifests.read(later))
+    (data / "processed" / "CURRENT").write_text(later.name)
+    done = verify(data)
+    assert done.sound, done
+    assert row(done, "processed", "manifest.copy.json")["status"] == "damaged"
+
+
+def test_manifest_and_its_copy_lost(data):
+    for path in in_use(data).glob("manifest*.json"):
+        path.write_text("{")
+    done = verify(data, lang="en")
+    assert [status for _, _, status in faults(done)] == ["damaged", "damaged"]
+    assert all("qpv-sante refresh" in advice for advice in done.problems()["advice"])
+
+
+def test_snapshot_whose_manifest_lies_is_found(tmp_path, monkeypatch):
+    snapshot = Path(shutil.copytree(store.snapshot_dir(), tmp_path / "snapshot"))
+    monkeypatch.setattr(store, "snapshot_dir", lambda: snapshot)
+    said = manifests.read(snapshot)
+    said["files"]["codes/territories.parquet"]["rows"] += 1
+    said["sources"]["insee_filosofi_qpv"]["rows"] += 1
+    manifests.write(snapshot, said, copied=False)
+    done = verify(tmp_path / "none")
+    assert sorted(name for _, name, _ in faults(done)) == [
+        "manifest.json: codes/territories.parquet",
+        "manifest.json: insee_filosofi_qpv",
+    ]
+
+
 @pytest.mark.parametrize(("text", "status"), [("20000101T000000Z\n", "damaged"), ("", "damaged"), (None, "absent")])
 def test_current_that_points_to_nothing_is_reported(data, text, status):
     path = data / "processed" / "CURRENT"
@@ -238,6 +275,10 @@ def test_verification_is_shown_in_both_languages_and_escaped(data):
     assert "&lt;b&gt;x" in bad._repr_html_() and "do &amp; see" in bad._repr_html_()
     assert "raw/<b>x: damaged; do & see" in repr(bad)
     assert set(good.frame()["status"]) <= set(STATUSES)
+    back = Verification((), "en", "Rolled back on <day>")
+    assert back.sound
+    assert "Rolled back on <day>" in repr(back)
+    assert "Rolled back on &lt;day&gt;" in back._repr_html_()
 
 
 # --- workbooks ----------------------------------------------------------------------------------------------------

@@ -1136,7 +1136,8 @@ def killer() -> Iterator[killing.Killer]:
 def test_kill_at_every_stage(killer: killing.Killer) -> None:
     """Killed at each write, rename, link or table: the store opens, is of one state, and the next refresh ends it."""
     points = killer.points()
-    stages = {stage: number for number, stage in enumerate(points, start=1) if stage.startswith(TELLING)}
+    telling = ((n, stage) for n, stage in enumerate(points, 1) if stage.startswith(TELLING) and "staging" not in stage)
+    stages = {stage: number for number, stage in telling}
     assert {"replace CURRENT in processed", "rename folder in builds", "replace .zip in raw"} <= stages.keys()
     results = [killer.kill(point=point) for point in (1, *stages.values(), len(points))]
     assert [one.problem for one in results if one.problem] == []
