@@ -304,8 +304,10 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
             if aside:
                 shutil.rmtree(aside, ignore_errors=True)
         kept = {stamp, *history.chain(folder, stamp)[:keep]}
+        # what is left of an import, or cannot be read, may be the only one: a person decides
+        kept |= {path.parents[1].name for paths in build.missing_imports.values() for path in paths}
         for old in history.folders(folder):
-            if old.name not in kept and history.is_readable(old):  # else it may hold what nothing else has
+            if old.name not in kept and history.is_readable(old):
                 shutil.rmtree(old, ignore_errors=True)
 
 

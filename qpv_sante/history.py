@@ -191,7 +191,7 @@ def told_missing(build: Build, root: Path) -> Iterator[tuple[str, str, str, str]
             source,
             title,
             producer,
-            f"{source}: the imported figures cannot be used.\n"
+            "the imported figures cannot be used.\n"
             f"  expected: observations/{source} in a build, with its record in the manifest\n"
             f"  got: {'a table whose hash nothing records' if kept else 'no table in any build'}\n"
             f"  kept: {there or 'nothing here; the file that was imported is yours and was not touched'}\n"

@@ -679,8 +679,7 @@ def test_unreadable_manifest(folder: Folder, producers: Producers) -> None:
     """With its copy too: everything is built again from the raw files, and the figures are those of before."""
     frames = {name: folder.figures(name) for name in (ONE, OTHER)}
     tables, damaged = folder.current.manifest["files"], folder.current.path
-    for path in damaged.glob("manifest*.json"):
-        os.truncate(path, 200)
+    cut_both(damaged)
     report = refresh()
     assert report.exit_code() == CHANGED
     assert {tuple(one.reasons) for one in report.outcomes} == {("not built yet",)}
@@ -764,8 +763,7 @@ def test_import_in_a_build_that_is_lost_comes_from_the_one_before(folder: Folder
     content = table.read_bytes()
     producers.edit(EDITION, CHANGE)
     assert refresh(ONE).exit_code() == CHANGED
-    for path in folder.current.path.glob("manifest*.json"):
-        cut(path)
+    cut_both(folder.current.path)
     report = refresh()
     assert [kind for kind, _ in report.warnings] == ["manifest_lost", "going_on"]
     assert report.exit_code() == CHANGED  # the file that is newer than the earlier build is read again
@@ -788,12 +786,26 @@ def test_damaged_imported_table_is_found_in_another_build(folder: Folder, produc
     assert faults_in_use(folder) == []
 
 
-def test_import_that_no_build_vouches_for_is_told_where_it_is(folder: Folder, producers: Producers) -> None:
-    """Its only build lost both manifests: a failure until a person imports it again, and never a deletion."""
+def forget_import(build: Path) -> None:
+    """A manifest that is whole and sealed, and does not know the import."""
+    manifest = manifests.read(build)
+    del manifest["sources"]["ors"], manifest["files"]["observations/ors.parquet"]
+    manifests.write(build, manifest)
+
+
+def cut_both(build: Path) -> None:
+    for path in build.glob("manifest*.json"):
+        cut(path)
+
+
+@pytest.mark.parametrize("lose", [cut_both, forget_import])
+def test_import_that_no_build_vouches_for_is_told_where_it_is(
+    folder: Folder, producers: Producers, lose: Callable[[Path], None]
+) -> None:
+    """Its only record is lost: a failure until a person imports it again, and never a deletion."""
     table = bring_in(folder)
     content = table.read_bytes()
-    for path in table.parents[1].glob("manifest*.json"):
-        cut(path)
+    lose(table.parents[1])
     for value in (63, 64, 65, 66):  # more builds than are kept
         producers.edit(EDITION, ("QN03401M;62", f"QN03401M;{value}"))
         report = refresh(ONE)
@@ -806,7 +818,8 @@ def test_import_that_no_build_vouches_for_is_told_where_it_is(folder: Folder, pr
     assert table.read_bytes() == content
     checked = qs.verify(folder.root, lang="en")
     assert "qpv-sante import FILE --source ors" in checked.problems().set_index("name")["advice"]["observations/ors"]
-    assert any("keep this folder" in one and str(table.parents[1]) in one for one in checked.problems()["advice"])
+    if lose is cut_both:
+        assert any("keep this folder" in one and str(table.parents[1]) in one for one in checked.problems()["advice"])
     bring_in(folder)
     assert refresh(ONE).exit_code() == NOTHING
     assert len(qs.load_observations("example_ald_share")) == 4
