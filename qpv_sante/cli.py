@@ -211,13 +211,21 @@ def _check_refresh(
 
 
 @app.command()
-def rollback() -> None:
+def rollback(
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Revenir aux données que le retour en arrière a quittées.")
+    ] = False,
+) -> None:
     """Remet en service les données d'avant la dernière actualisation."""
     from qpv_sante.builds import rollback as go_back
 
-    left, now = go_back()
+    left, now = go_back(undo=undo)
     typer.echo(f"En service : {now.path.name}, construit le {now.manifest['created']} (avant : {left.path.name}).")
-    typer.echo("La prochaine actualisation reprendra les fichiers actuels des producteurs : voir refresh --dry-run.")
+    if not undo:
+        typer.echo(
+            "Les actualisations ne reprendront une source que si son producteur publie un autre fichier, ou sur "
+            "demande : `qpv-sante rollback --undo`, ou `qpv-sante refresh --source NOM`."
+        )
 
 
 @app.command()
@@ -231,6 +239,8 @@ def verify(lang: Language = "fr") -> None:
     found = check(lang=lang, progress=_on_terminal())
     problems = found.problems()
     typer.echo(f"{len(found.frame())} fichiers vérifiés, {len(problems)} à réparer.")
+    if found.state:
+        typer.echo(found.state)
     if len(problems):
         _print(problems[["place", "name", "status", "advice"]])
     raise typer.Exit(0 if found.sound else 1)

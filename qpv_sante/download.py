@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpv_sante.content import content_problem, open_member, sha256_of
+from qpv_sante.durable import sync
 from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.transfer import Request, Transfer, advice, local_name, new_session
@@ -227,12 +228,14 @@ def _settle(key: str, staged: Path, raw_dir: Path, lock: Lock, entry: LockEntry)
     """Put a file in its place in the raw folder and record it: both or neither."""
     previous, target = lock.get(key), raw_dir / entry.file
     target.parent.mkdir(parents=True, exist_ok=True)
+    sync(staged)
     # The lock first: killed between the two, the next run sees a file that is not the recorded one and gets it
     # again. The other way round, it would see a good file as a changed one.
     lock.record(key, entry)
     try:
         lock.save()
         staged.replace(target)
+        sync(target.parent)
     except BaseException:
         lock.record(key, previous)
         with contextlib.suppress(OSError):

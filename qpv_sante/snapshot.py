@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
+from qpv_sante.durable import replace_folder
 from qpv_sante.errors import StoreError
 from qpv_sante.geography import QPV_ZONINGS, department_of_qpv, projected_crs, with_neighbours
 from qpv_sante.lockfile import LOCK_FILE, Lock
@@ -50,7 +51,8 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     Returns
     -------
     Path
-        The folder. A previous snapshot there is replaced at the end, in one step, if anything differs.
+        The folder. A previous snapshot is replaced at the end, if anything differs (see `durable.replace_folder`): a
+        kill leaves the one or the other, whole, and the package reads it.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     current = store.current_store(root)
     if current is None:
         raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
-    target = target or store.snapshot_dir()
+    target = target or store.snapshot_home()
     before = _previous(target)
     kept = _kept(current, before)
     aside = target.with_name(target.name + ".partial")
@@ -90,18 +92,14 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         "rows": 0,
         "tolerance_m": TOLERANCE_M,
     }
-    written.write_manifest()
+    written.write_manifest(copied=False)
     lock = _lock(Lock.load((root or store.data_dir()) / LOCK_FILE), before, published, kept).copy(aside / LOCK_FILE)
     lock.save()
     if before and _alike(aside, target):
         shutil.rmtree(aside)
         log.info("nothing differs from the snapshot in %s: left as it is", target)
         return target
-    previous = target.with_name(target.name + ".old")
-    if target.exists():
-        target.rename(previous)
-    aside.rename(target)
-    shutil.rmtree(previous, ignore_errors=True)
+    replace_folder(aside, target)
     size = sum(record["bytes"] for record in store.Store(target, "snapshot").manifest["files"].values())
     log.info("snapshot written in %s: %.1f MB", target, size / 1e6)
     return target

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from qpv_sante.content import KINDS
 from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.pages import parse_page
+from qpv_sante.sessions import new_session, patience_of, retry_after, status
 
 if TYPE_CHECKING:
     import requests
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
-RETRIES, BACKOFF, MAX_WAIT = 4, 0.5, 30.0  # attempts after the first, seconds doubled each time, longest wait
-PER_HOST = 2  # requests at once to one host
-RETRIED_STATUS = (429, 500, 502, 503, 504)
 MIN_SPEED, SPEED_WINDOW = 1000.0, 30.0  # bytes a second, measured over so many seconds
 CHUNK = 1 << 20
 MAX_REDIRECTS = 5
@@ -108,6 +106,10 @@ class Gone(DownloadError):
     """The address answers 404 or 410: the landing page may know better."""
 
     fault = Fault.GONE
+
+
+class Busy(DownloadError):
+    """The host asks to come back later than it is waited for: none of its files is to be asked for."""
 
 
 class Transfer:
@@ -206,20 +208,10 @@ class Transfer:
         """
         import requests
 
-        session = cast("requests.Session", self.session)
         # identity: the bytes are kept as served, and their number is the announced one
         headers = {"Accept-Encoding": "identity", "User-Agent": f"qpv_sante {requests.utils.default_user_agent()}"}
         for _ in range(MAX_REDIRECTS + 1):
-            asked = _asked(url)
-            local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
-            proxies: Any = {"http": None, "https": None, "all": None} if local else None
-            try:
-                response = session.request(
-                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
-                )
-            except OSError as error:  # here, not through pooch: the session has already tried again
-                got = f"{type(error).__name__}: {error}"
-                self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            response = self.ask(url, method, headers)
             if method == "HEAD" and response.status_code in _NO_HEAD:
                 response.close()
                 method = "GET"
@@ -236,13 +228,40 @@ class Transfer:
             self.fail(f"more than {MAX_REDIRECTS} redirections", got=url, fault=Fault.HOST)
         if response.status_code != 200:
             response.close()
-            got = f"status {response.status_code} {response.reason or ''}".rstrip()
-            if wait := response.headers.get("Retry-After"):
-                got += f", Retry-After: {wait} (waited {MAX_WAIT:.0f} seconds at most each time)"
+            got = status(response)
             if response.status_code in {404, 410}:
                 self.fail("the address no longer answers", expected="status 200", got=got, kind=Gone)
             self.fail("the producer's server refused", expected="status 200", got=got, fault=Fault.REFUSED)
         return response, url
+
+    def ask(self, url: str, method: str, headers: Any) -> requests.Response:
+        """Ask for an address once the host may be asked; it may not after it asked to be left alone for long."""
+        session = cast("requests.Session", self.session)
+        asked, patience, host = _asked(url), patience_of(session), urlsplit(url).netloc
+        local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
+        proxies: Any = {"http": None, "https": None, "all": None} if local else None
+        attempt = 0
+        while not patience.busy(host):
+            try:
+                response = session.request(
+                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
+                )
+            except OSError as error:  # here, not through pooch: the session has already tried again
+                got = f"{type(error).__name__}: {error}"
+                self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            seconds = retry_after(response)
+            if seconds is None:
+                return response
+            response.close()
+            patience.wait(host, seconds, attempt, status(response))
+            attempt += 1
+        self.fail(
+            f"{host} asks to come back later",
+            expected="status 200",
+            got=f"{patience.busy(host)}; none of its files is asked for any more",
+            hint="run it again later",
+            kind=Busy,
+        )
 
     def check_host(self, url: str, how: str) -> None:
         """Refuse a host that the request does not name."""
@@ -321,38 +340,6 @@ class Transfer:
             )
         self.check_host(found[0], "the page links to")
         return found[0]
-
-
-def new_session() -> requests.Session:
-    """Make a session that retries busy servers and broken connections, within limits.
-
-    Returns
-    -------
-    requests.Session
-        Up to ``RETRIES`` retries with growing waits; a ``Retry-After`` is obeyed up to ``MAX_WAIT`` seconds.
-    """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util.retry import Retry
-
-    class CappedRetry(Retry):
-        def get_retry_after(self, response: Any) -> float | None:
-            wait = super().get_retry_after(response)
-            return None if wait is None else min(wait, MAX_WAIT)
-
-    policy = CappedRetry(
-        total=RETRIES,
-        connect=2,  # without any network, give up in seconds
-        backoff_factor=BACKOFF,
-        backoff_max=MAX_WAIT,
-        status_forcelist=RETRIED_STATUS,
-        raise_on_status=False,  # the last answer says more than "too many retries"
-    )
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        # threads share the session: no producer is asked more than twice at once
-        session.mount(scheme, HTTPAdapter(max_retries=policy, pool_maxsize=PER_HOST, pool_block=True))
-    return session
 
 
 def local_name(url: str, kind: str) -> str:

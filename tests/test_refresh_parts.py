@@ -540,6 +540,18 @@ def test_withheld_value_is_a_word_and_never_a_number(tmp_path: Path) -> None:
     assert "nan" not in text.lower()
 
 
+@pytest.mark.parametrize("kind", ["manifest", "manifest_lost", "going_on", "record", "import", "rolled_back"])
+def test_repairs_are_told_in_both_languages(tmp_path: Path, kind: str) -> None:
+    made = report(one(), repairs=[(kind, "builds/2026")])
+    assert made.warnings == [(kind, "builds/2026")]
+    assert (made.exit_code(), made.exit_code("warning")) == (0, 1)
+    lines = []
+    for lang in ("fr", "en"):
+        text = made.save(tmp_path / "r.md", lang=lang).read_text(encoding="utf-8")
+        lines += [line for line in text.splitlines() if "builds/2026" in line]
+    assert len(lines) == len(set(lines)) == 2
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [

@@ -66,6 +66,31 @@ WORDS: dict[str, dict[str, str]] = {
         "fr": "Pages de {host} illisibles, où de nouvelles éditions n'ont pas pu être cherchées : {number}.",
         "en": "Pages of {host} without a readable answer, where no new edition could be looked for: {number}.",
     },
+    "manifest": {
+        "fr": "Manifeste endommagé, récrit d'après son double, rien n'est perdu : {text}",
+        "en": "Damaged manifest, written again from its copy, nothing is lost: {text}",
+    },
+    "manifest_lost": {
+        "fr": "État en service illisible, gardé sur le disque ; ce qu'aucun autre état ne donne est refait à partir "
+        "des fichiers bruts : {text}",
+        "en": "Unreadable build in use, kept on disk; what no other build gives is made again from the raw files: "
+        "{text}",
+    },
+    "going_on": {"fr": "Repris d'un état antérieur : {text}", "en": "Taken up from an earlier build: {text}"},
+    "record": {
+        "fr": "Inscription du manifeste démentie par le fichier, corrigée : {text}",
+        "en": "Record of the manifest that the file denies, corrected: {text}",
+    },
+    "import": {
+        "fr": "Tableau importé retrouvé dans un autre état : {text}",
+        "en": "Imported table found in another build: {text}",
+    },
+    "rolled_back": {
+        "fr": "Retour en arrière maintenu ; les fichiers actuels des producteurs restent de côté. Pour les reprendre : "
+        "qpv-sante rollback --undo, ou qpv-sante refresh --source NOM ({text})",
+        "en": "Rollback upheld; the producers' current files stay aside. To take them again: qpv-sante rollback "
+        "--undo, or qpv-sante refresh --source NAME ({text})",
+    },
     "changed": {"fr": "Sources mises à jour", "en": "Updated sources"},
     "examples": {
         "fr": "{source} : {kind} ({shown} sur {number})",
@@ -103,6 +128,7 @@ REASONS = {  # as they begin in `Outcome.reasons`
     "file ": "fichier ",
     "not built yet": "jamais construite",
     "damaged in the store": "endommagée dans la base",
+    "not assembled yet": "pas encore assemblée",
     "editions of the catalogue": "éditions du catalogue",
     "built by version": "construite par la version",
     "files newer than the store": "fichiers plus récents que la base",
