@@ -84,6 +84,9 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         written.sources |= {source: before.manifest["sources"][source] for source in kept.sources}
         for name in kept.tables:
             written.take(name, before)
+    for source, record in written.sources.items():  # a background has fewer rows than the build
+        if (tables := record["tables"]) and all(written.holds(name) for name in tables):
+            written.sources[source] = record | {"rows": sum(written.rows(name) for name in tables)}
     written.sources["outlines"] = {
         "title": f"Contours simplifiés à {TOLERANCE_M:g} m pour l'affichage",
         "producer": "ANCT, IGN, Insee",

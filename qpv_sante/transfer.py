@@ -111,6 +111,8 @@ class Gone(DownloadError):
 class Busy(DownloadError):
     """The host asks to come back later than it is waited for: none of its files is to be asked for."""
 
+    fault = Fault.REFUSED
+
 
 class Transfer:
     """One exchange with a producer; also the downloader that pooch calls, `transfer(url, file, pooch)`."""

@@ -228,6 +228,7 @@ KINDS = {
     **dict.fromkeys(("empty table", "header alone", "renamed column", "renamed code", "other separator"), Kind.FORM),
     **dict.fromkeys(("other encoding", "row twice", "unknown code", "impossible rate"), Kind.FORM),
     "new marker": Kind.MARKER,
+    "slow body": Kind.SLOW,
     **dict.fromkeys(("other host", "unprotected", "loop of redirections"), Kind.HOST),
 }  # otherwise, content that is refused
 # one of each stage: asked for, downloaded, recognised, unpacked, read

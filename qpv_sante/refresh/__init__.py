@@ -175,7 +175,7 @@ class _Refresh:
             self._assemble(report)
         for source_id, title, producer, problem in history.told_missing(self.target, self.root):
             outcome = Outcome(source_id, title, producer)
-            outcome.fail(problem)
+            outcome.fail(problem, Fault.STORE)
             report.outcomes.append(outcome)
 
     def _assemble(self, report: RefreshReport) -> None:

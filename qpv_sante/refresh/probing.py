@@ -249,6 +249,7 @@ class _Asking:
                 yield
             except Busy as error:
                 self.closed[host] = f"{_brief(error)}. {_tried(error)}"
+                self.faults[host] = fault_of(error)
                 raise DownloadError(self.closed[host]) from error
             except OSError as error:
                 if said := _no_connection(error):
