@@ -20,7 +20,7 @@ MAPPED = "poverty_rate"
 MAP_SHARE = 0.36  # of the width of a printed page
 _INCHES = 2.2
 # Beyond, names would hide a map of this size: that of the quarter alone stays
-_MOST_NAMES = 5
+_MOST_NAMES = 3
 
 
 def map_section(quarter: Quarter, year: int, lang: style.Lang) -> Section:
@@ -76,7 +76,7 @@ def _ring(axes: Axes, quarter: Quarter) -> None:
     zone = loading.load_zones("qpv", vintage=quarter.geo_vintage, territory=quarter.place)
     shape = zone.to_crs(projected_crs(quarter.department))
     (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
-    halo = [withStroke(linewidth=4.2, foreground="white")]
+    halo = [withStroke(linewidth=3.2, foreground="white")]
     point = shape.geometry.iloc[0].representative_point()
     side = float(shape.area.iloc[0]) ** 0.5
     if side * style.width_points(axes) / (east - west) < 12:
@@ -86,7 +86,7 @@ def _ring(axes: Axes, quarter: Quarter) -> None:
         )  # fmt: skip
     else:
         shape.boundary.plot(
-            ax=axes, color="black", linewidth=2.0, zorder=7, aspect=None, path_effects=halo, gid="quarter"
+            ax=axes, color="black", linewidth=1.4, zorder=7, aspect=None, path_effects=halo, gid="quarter"
         )
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
