@@ -245,8 +245,6 @@ def with_neighbours(outlines: gpd.GeoDataFrame, shapes: gpd.GeoSeries) -> gpd.Ge
     GeoDataFrame
         Rows of `outlines`, in their order.
     """
-    import numpy as np
-
-    hosts = np.unique(outlines.sindex.query(shapes.to_numpy(), predicate="intersects")[1])
-    near = np.unique(outlines.sindex.query(outlines.geometry.iloc[hosts].to_numpy(), predicate="intersects")[1])
-    return outlines.iloc[near].reset_index(drop=True)
+    hosts = outlines[outlines.index.isin(outlines.sjoin(shapes.to_frame("geometry"), predicate="intersects").index)]
+    near = outlines.sjoin(hosts[["geometry"]], predicate="intersects").index
+    return outlines[outlines.index.isin(near)].reset_index(drop=True)

@@ -127,8 +127,8 @@ def communes_under(zones: gpd.GeoDataFrame) -> gpd.GeoDataFrame | None:
     except (UnavailableLevelError, StoreError):
         return None  # a build or a snapshot without them: departments do
     points = zones.geometry.dropna().representative_point()
-    placed = communes.sindex.query(points.to_numpy(), predicate="within")[0]
-    return communes if len(points) and len(set(placed.tolist())) == len(points) else None
+    placed = points.to_frame("geometry").sjoin(communes, predicate="within").index
+    return communes if len(points) and points.index.isin(placed).all() else None
 
 
 def communes_around(zones: gpd.GeoDataFrame) -> gpd.GeoDataFrame | None:

@@ -157,7 +157,8 @@ def explore_map(
         under = {key: mapped[key] for key in ("background", "place", "focus")}
         known = catalogue().indicator(name)
         layers_.append(Layer(mapped["zones"], known, years[name], mapped["sources"], limits.get(name)))
-    communes = gather.communes_around(layers_[0].zones)
+    # at the scale of France they would be dust
+    communes = None if place is None or place.level == "country" else gather.communes_around(layers_[0].zones)
     if communes is not None:
         under["background"] = {**under["background"], "commune": communes}
     first, *others = layers_

@@ -147,9 +147,7 @@ def write_outline_names(ax: Axes, scene: Scene, level: str) -> None:
     if scene.focus is not None:
         inside = outlines.representative_point().within(scene.focus.union_all()).to_numpy()
     else:
-        inside = np.isin(
-            np.arange(len(outlines)), outlines.sindex.query(quarters.to_numpy(), predicate="intersects")[1]
-        )
+        inside = outlines.intersects(quarters.union_all()).to_numpy()
     # to a point of the page: whether a name covers a quarter does not hang on its corners
     covered = shapely.union_all([*quarters.simplify(metres), *_written_boxes(ax)])
     shown = shapely.box(west, south, east, north)

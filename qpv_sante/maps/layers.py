@@ -161,7 +161,14 @@ def draw_background(ax: Axes, scene: Scene) -> list[str]:
 
         # nothing else tells where the map ends
         edge = Rectangle(
-            (west, south), east - west, north - south, fill=False, edgecolor="#c9c6bd", lw=0.8, gid="frame"
+            (west, south),
+            east - west,
+            north - south,
+            fill=False,
+            edgecolor="#c9c6bd",
+            lw=0.8,
+            gid="frame",
+            clip_on=False,
         )
         ax.add_patch(edge)
     _without_axis_names(ax)
@@ -178,7 +185,9 @@ def _beyond(departments: gpd.GeoDataFrame, communes: gpd.GeoDataFrame, frame: Bo
     known = communes.clip_by_rect(*wider).union_all()
     # coarse borders of departments leave slivers along the coast
     narrowed = shapely.buffer(shapely.difference(land, known), -_SLIVER, join_style="mitre")
-    left = shapely.difference(shapely.buffer(narrowed, _SLIVER, join_style="mitre"), known)
+    # back by twice as much, within the land: no white notch between the two
+    widened = shapely.intersection(shapely.buffer(narrowed, 2 * _SLIVER, join_style="mitre"), land)
+    left = shapely.difference(widened, known)
     return gpd.GeoSeries([left], crs=departments.crs)
 
 
