@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import pytest
 from refreshing import CHANGE, EDITION, ONE, OTHER
 
 from conftest import Producers
-from qpv_sante import pipeline, store
+from qpv_sante import manifests, pipeline, store
 from qpv_sante.catalogue import core_catalogue
+from qpv_sante.content import sha256_of
 from qpv_sante.errors import StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
 from qpv_sante.snapshot import write_snapshot
@@ -65,13 +65,13 @@ def test_the_same_figures_leave_it_as_it_is(target: Path, built_data: Path, tmp_
     assert current is not None
     name = f"observations/{ONE}"
     current.table(name).to_parquet(current.path / f"{name}.parquet", compression="gzip", index=False)
-    size = (current.path / f"{name}.parquet").stat().st_size
-    manifest = json.loads((current.path / "manifest.json").read_text(encoding="utf-8"))
-    manifest["files"][f"{name}.parquet"]["bytes"] = size
+    table = current.path / f"{name}.parquet"
+    manifest = manifests.read(current.path)
+    manifest["files"][f"{name}.parquet"] |= {"bytes": table.stat().st_size, "sha256": sha256_of(table)}
     for record in manifest["sources"].values():
         for edition in record["editions"].values():
             edition["retrieved"] = "3026-01-01T00:00:00+00:00"
-    (current.path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    manifests.write(current.path, manifest)
     before = bytes_of(target)
     assert write_snapshot(target, root=root) == target
     assert bytes_of(target) == before
