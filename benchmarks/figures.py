@@ -40,6 +40,9 @@ def bare():
 """
 )
 _MAP = 'qs.plot_map("poverty_rate", geo_vintage=2024, year=2021).figure.savefig(io.BytesIO(), dpi=150)'
+_CITY = (
+    'qs.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Lille").figure.savefig(io.BytesIO(), dpi=150)'
+)
 _EXPLORE = 'qs.explore_map("poverty_rate", geo_vintage=2024, year=2021, territory="Occitanie")'
 
 
@@ -55,6 +58,7 @@ def _bare(vintage: int, year: int, territory: str | None) -> str:
 def run() -> list[dict[str, object]]:
     cases = (
         ("national map, QPV of 2024", _MAP, _bare(2024, 2021, None), "under 3 s"),
+        ("map of Lille on its communes", _CITY, _bare(2024, 2021, "Lille"), "under 3 s"),
         ("sheet of a QPV of 2015", 'qs.profile("QP031004")', _bare(2015, 2019, "Toulouse"), "under 4 s"),
         ("sheet of a QPV of 2024", 'qs.profile("QN03112M")', _bare(2024, 2021, "Toulouse"), "under 4 s"),
         ("report of Occitanie", 'qs.report("Occitanie")', _bare(2015, 2019, "Occitanie"), "under 20 s"),

@@ -7,7 +7,6 @@ to which `rollback` returns.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -19,9 +18,12 @@ from typing import Any
 
 import pandas as pd
 
+from qpv_sante import history, manifests
 from qpv_sante.content import sha256_of
+from qpv_sante.durable import sync
 from qpv_sante.errors import QpvSanteError, StoreError, UnknownNameError
-from qpv_sante.store import FORMAT, Store, build_in_use, processed_dir
+from qpv_sante.manifests import tables_of
+from qpv_sante.store import Store, build_in_use, processed_dir
 
 log = logging.getLogger(__name__)
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -37,8 +39,13 @@ class Build:
     ----------
     lost : set of str
         Sources of the previous build of which a table is damaged or absent: they are to be built again.
-    recovered : bool
-        The previous build was not the one declared in use, which is lost: it is to be put in use again.
+    repairs : list of tuple of str
+        What was wrong in the store and is right in this build, kind and text: it is to be put in use even if nothing
+        else is new. Kinds are those of `RefreshReport.warnings`.
+    missing_imports : dict of str to list of Path
+        Imported sources of which no table can be used any more, and where what is left of them is.
+    rolled_back : RolledBack or None
+        The rollback that still holds; a source that is built again leaves it.
     """
 
     def __init__(self, path: Path, previous: Store | None) -> None:
@@ -47,7 +54,9 @@ class Build:
         self.failures: dict[str, str] = {}
         self.written: set[str] = set()
         self.lost: set[str] = set()
-        self.recovered = False
+        self.repairs: list[tuple[str, str]] = []
+        self.missing_imports: dict[str, list[Path]] = {}
+        self.rolled_back: history.RolledBack | None = None
         self.previous = previous
         self._records: dict[str, Any] = {}
         self._abandoned = False
@@ -56,19 +65,29 @@ class Build:
             self._take_over(previous)
 
     def _take_over(self, previous: Store) -> None:
-        """Start from the sound tables of a build; a source that lacks one is lost."""
+        """Start from the sound tables of a build; a source that lacks one is lost, a record that lies is put right."""
         manifest, problems = previous.declared(), previous.problems()
-        for name, record in manifest["files"].items():
-            if name.removesuffix(".parquet") not in problems:
-                _link(previous.path / name, self.path / name)
-                self._records[name] = record
+        sound = {name for name in manifest["files"] if name.removesuffix(".parquet") not in problems}
+        wrong = {name for name, _, _ in manifests.contradictions(manifest, previous.path, sound)}
+        listed = {table for source, record in manifest["sources"].items() for table in tables_of(source, record)}
+        for name in sound:
+            if name.removesuffix(".parquet") in listed:  # what no source lists, nothing reads nor repairs
+                self.link(name, previous.path, manifest["files"][name])
         for source, record in manifest["sources"].items():
-            if problems.keys() & set(record.get("tables", [f"observations/{source}"])):
+            tables = tables_of(source, record)
+            if not all(self.holds(table) for table in tables):
                 self.lost.add(source)
             else:
-                self.sources[source] = record
+                rows = {"rows": sum(self.rows(table) for table in tables)} if "rows" in record else {}
+                self.sources[source] = {**record, **rows}
         for name, problem in problems.items():
             log.warning("%s of the build in use is damaged (%s) and is not reused", name, problem)
+        self.repairs += [("record", name) for name in sorted(wrong - self.lost)]
+
+    def link(self, name: str, folder: Path, record: Mapping[str, Any]) -> None:
+        """Take over a file of another build, of which the hash is the recorded one."""
+        _link(folder / name, self.path / name)
+        self._records[name] = {**record, **manifests.facts(self.path / name)}
 
     @property
     def abandoned(self) -> bool:
@@ -131,6 +150,7 @@ class Build:
         """Put staged tables in their place; the hard link there leads to the previous build, which keeps its own."""
         try:
             for name, record in written.items():
+                sync(self._aside(name))
                 self._aside(name).replace(self.path / f"{name}.parquet")
                 self._records[f"{name}.parquet"] = record
                 self.written.add(name)
@@ -139,8 +159,7 @@ class Build:
 
     def same(self, name: str, record: Mapping[str, Any]) -> bool:
         """Whether the build already has a table of the same bytes."""
-        known = self._records.get(f"{name}.parquet")
-        return known is not None and known["sha256"] == record["sha256"]
+        return self.hash_of(name) == record["sha256"]
 
     def _aside(self, name: str) -> Path:
         return self.path / f"{name}.new"
@@ -148,6 +167,12 @@ class Build:
     def holds(self, name: str) -> bool:
         """Whether the build has a table, its own or that of the previous build."""
         return f"{name}.parquet" in self._records
+
+    def take(self, name: str, origin: Store) -> None:
+        """Take a table of another build as it is, in place of the one that is here."""
+        (self.path / f"{name}.parquet").unlink(missing_ok=True)
+        _link(origin.path / f"{name}.parquet", self.path / f"{name}.parquet")
+        self._records[f"{name}.parquet"] = origin.declared()["files"][f"{name}.parquet"]
 
     def rows(self, name: str) -> int:
         """Rows of a table that the build has."""
@@ -158,12 +183,26 @@ class Build:
         (self.path / f"{name}.parquet").unlink(missing_ok=True)
         self._records.pop(f"{name}.parquet", None)
 
-    def write_manifest(self) -> None:
-        """Write the manifest, last."""
+    def hash_of(self, name: str) -> str | None:
+        """SHA-256 of a table that the build has."""
+        record = self._records.get(f"{name}.parquet")
+        return record["sha256"] if record else None
+
+    def record(self, source: str, record: Mapping[str, Any]) -> None:
+        """Say what a source was built from; it was built on purpose, and no rollback holds it any more."""
+        self.sources[source] = dict(record)
+        self.lost.discard(source)
+        if self.rolled_back:
+            self.rolled_back = self.rolled_back.without(source)
+
+    def write_manifest(self, *, copied: bool = True) -> None:
+        """Write the manifest, last, once the tables are on the disk."""
         from qpv_sante._version import __version__
 
-        manifest = {
-            "format": FORMAT,
+        for folder in (path for path in self.path.iterdir() if path.is_dir()):
+            sync(folder)
+        content = {
+            "format": manifests.FORMAT,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "package": __version__,
             "previous": self.previous.path.name if self.previous else None,
@@ -171,7 +210,7 @@ class Build:
             "failures": self.failures,
             "files": dict(sorted(self._records.items())),
         }
-        _write_whole(self.path / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
+        manifests.write(self.path, content, copied=copied)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -243,18 +282,21 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
             (folder / "builds").mkdir(exist_ok=True)
             for stray in (folder / "builds").glob("*.partial"):
                 shutil.rmtree(stray)
-            previous, recovered = _last_readable(folder)
+            previous, repairs = history.last_readable(folder)
             stamp = _next_stamp(folder)
             final, aside = folder / "builds" / stamp, folder / "builds" / f"{stamp}.partial"
             build = Build(aside, previous)
-            build.recovered = recovered
+            build.repairs += repairs
+            build.rolled_back = history.rolled_back(folder)
+            history.take_imports(build, folder)
             yield build
             if build.abandoned:
                 return
             build.write_manifest()
             aside.rename(final)
             try:
-                _point_to(folder, stamp)
+                sync(final.parent)
+                history.point_to(folder, stamp, build.rolled_back)
             except OSError:
                 shutil.rmtree(final, ignore_errors=True)
                 raise
@@ -267,44 +309,27 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
         finally:
             if aside:
                 shutil.rmtree(aside, ignore_errors=True)
-        kept = {stamp, *_chain(folder, stamp)[:keep]}
-        for old in _builds(folder):
-            if old.name not in kept and _is_readable(old):  # what cannot be read may hold what nothing else has
+        kept = {stamp, *history.chain(folder, stamp)[:keep]}
+        # what is left of an import, or cannot be read, may be the only one: a person decides
+        kept |= {path.parents[1].name for paths in build.missing_imports.values() for path in paths}
+        for old in history.folders(folder):
+            if old.name not in kept and history.is_readable(old):
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_readable(path: Path) -> bool:
-    try:
-        Store(path, "processed").declared()
-    except StoreError:
-        return False
-    return True
-
-
-def _last_readable(folder: Path) -> tuple[Store | None, bool]:
-    """The build in use, or the last that can be read if it or the pointer to it is lost; whether it is the latter."""
-    try:
-        current = build_in_use(folder)
-        if current and current.declared():
-            return current, False
-    except StoreError as error:
-        log.warning("The previous build is not whole and is not reused: %s", error)
-    for path in reversed(_builds(folder)):
-        with suppress(StoreError):
-            earlier = Store(path, "processed")
-            earlier.declared()
-            log.warning("No build is in use: going on from %s", path.name)
-            return earlier, True
-    return None, False
-
-
-def rollback(root: Path | None = None) -> tuple[Store, Store]:
+def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, Store]:
     """Put the build before the one in use back in use; raw files and the lock file of the sources stay.
+
+    The rollback is recorded: `verify` tells it as a state, and a refresh leaves alone each source that it took back
+    until its producer publishes another file than the one that was put aside, or until the source is named
+    (`qpv-sante refresh --source NAME`).
 
     Parameters
     ----------
     root : Path, optional
         Data root, `data_dir()` by default.
+    undo : bool
+        Return to the build that was left by the first of the rollbacks, if it is still kept.
 
     Returns
     -------
@@ -314,51 +339,46 @@ def rollback(root: Path | None = None) -> tuple[Store, Store]:
     Raises
     ------
     StoreError
-        There is no earlier build, none of them is sound, or another build is running.
+        There is no earlier build, none of them is sound, or another build is running; or nothing is to be undone.
     """
     with exclusive(root) as folder:
         current = build_in_use(folder)
         if current is None:
             raise StoreError(f"Nothing was built in {folder}: there is nothing to go back from.")
-        damaged = []
-        for name in _chain(folder, current.path.name):
-            earlier = Store(folder / "builds" / name, "processed")
+        before, damaged = history.rolled_back(folder), []
+        if undo and before is None:
+            raise StoreError(f"{current.path.name} is not in use by a rollback: there is nothing to undo.")
+        ways = [before.left] if undo and before else history.chain(folder, current.path.name)
+        for name in ways:
+            other = Store(folder / "builds" / name, "processed")
             try:
-                problems = earlier.problems()
+                problems = other.problems()
             except StoreError as error:
                 problems = {"manifest.json": str(error)}
             if not problems:
-                _point_to(folder, name)
-                return current, earlier
+                held = None if undo else history.put_aside(current, other, datetime.now(UTC).date(), before)
+                history.point_to(folder, name, held)
+                return current, other
             damaged.append(f"{name} ({', '.join(problems)})")
         told = f" Damaged: {'; '.join(damaged)}." if damaged else ""
+        if undo and before:
+            sources = " ".join(f"--source {one}" for one in before.sources)
+            raise StoreError(
+                f"{before.left}, which the rollback left, is no longer there or not sound.{told} `qpv-sante refresh "
+                f"{sources}` takes the producers' files again."
+            )
         raise StoreError(f"{folder} holds no sound build before {current.path.name}.{told} Run `qpv-sante refresh`.")
 
 
 def _next_stamp(folder: Path) -> str:
     """Name of a new build: the time, or just after the last build if the clock went back."""
     now = datetime.now(UTC)
-    names = [path.name for path in _builds(folder)]
+    names = [path.name for path in history.folders(folder)]
     stamp = now.strftime(_STAMP)
     if names and max(names) >= stamp:
         with suppress(ValueError):
             stamp = (datetime.strptime(max(names), _STAMP) + timedelta(microseconds=1)).strftime(_STAMP)
     return stamp
-
-
-def _chain(folder: Path, name: str) -> list[str]:
-    """The builds that a build was made from, the nearest first; by name where a manifest does not say."""
-    names = [path.name for path in _builds(folder)]
-    chain: list[str] = []
-    while True:
-        try:
-            before = Store(folder / "builds" / name, "processed").declared()["previous"]
-        except (StoreError, KeyError):
-            before = max((one for one in names if one < name), default=None)
-        if before not in names or before in chain:
-            return chain
-        chain.append(before)
-        name = before
 
 
 def purge(source_id: str, root: Path | None = None) -> None:
@@ -372,40 +392,16 @@ def purge(source_id: str, root: Path | None = None) -> None:
         Data root, `data_dir()` by default.
     """
     folder = processed_dir(root)
-    if not (folder / "CURRENT").is_file():
+    current = build_in_use(folder)
+    if current is None:
         return
-    current = (folder / "CURRENT").read_text(encoding="utf-8").strip()
     name = f"observations/{source_id}.parquet"
-    for build in _builds(folder):
-        path = build / "manifest.json"
-        if build.name == current or not (build / name).is_file():
+    for build in history.folders(folder):
+        if build == current.path or not (build / name).is_file():
             continue
         (build / name).unlink()
-        if path.is_file():
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+        with suppress(StoreError):  # a manifest that cannot be read gives no figure
+            manifest = manifests.read(build)
             manifest["sources"].pop(source_id, None)
             manifest["files"].pop(name, None)
-            _write_whole(path, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
-
-
-def _builds(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "builds").iterdir() if path.suffix != ".partial")
-
-
-def _point_to(folder: Path, name: str) -> None:
-    _write_whole(folder / "CURRENT", name + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole, or not at all."""
-    aside = path.with_name(f"{path.name}.new")
-    try:
-        with aside.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise
+            manifests.write(build, manifest)

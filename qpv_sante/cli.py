@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qpv_sante.errors import DownloadError, QpvSanteError, StoreError, UnknownNameError
+from qpv_sante import errors
+from qpv_sante.errors import DownloadError, Fault, QpvSanteError, StoreError, UnknownNameError
 
 app = typer.Typer(
     name="qpv-sante",
@@ -19,13 +22,56 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+class WrongUse(QpvSanteError):
+    """Options that cannot be taken; told in the language of the command line."""
+
+
+# what the message, in the language of the code, is about; the nearest class first
+_KINDS: dict[type[QpvSanteError], str] = {
+    errors.AmbiguousTerritoryError: "plusieurs territoires portent ce nom ; donner un code.",
+    errors.UnknownNameError: "nom, code ou valeur inconnus.",
+    errors.UnavailableLevelError: "chiffre qui n'est pas publié ainsi.",
+    errors.ComparabilityError: "chiffres qui ne se comparent pas.",
+    errors.DisclosureError: "ce résultat dévoilerait une valeur couverte par le secret statistique.",
+    errors.CatalogueError: "description incorrecte dans le catalogue.",
+    errors.SchemaError: "fichier ou tableau dont la forme n'est pas celle attendue.",
+    errors.InvalidInputError: "nombres dont on ne peut rien calculer.",
+    DownloadError: "un fichier n'a pas pu être obtenu.",
+    StoreError: "impossible avec ce dossier ou les données qui y sont.",
+}
+
+
+def _told(error: QpvSanteError) -> str:
+    """An error as a message: what it is about in French, then what exactly."""
+    from qpv_sante.refresh.faults import WORDS, fault_of
+
+    if isinstance(error, WrongUse):
+        return f"Erreur : {error}"
+    about = next((words for kind, words in _KINDS.items() if isinstance(error, kind)), "")
+    if (fault := fault_of(error)) in {Fault.DISK, Fault.RIGHTS}:
+        about = " ".join(WORDS[fault]["fr"])
+    return f"Erreur : {about}\n{error}" if about else f"Erreur : {error}"
+
+
+def _language(lang: str) -> str:
+    if lang not in {"fr", "en"}:
+        raise WrongUse(f"--lang {lang} : la langue est fr ou en.")
+    return lang
+
+
+def _on_terminal() -> bool:
+    """Whether a progress bar has someone to look at it: none in files, logs and the mails of cron."""
+    return sys.stderr.isatty()
+
+
 Indicator = Annotated[str, typer.Argument(help="Identifiant de l'indicateur, par exemple poverty_rate (voir `list`).")]
 Zoning = Annotated[int, typer.Option(help="Zonage des QPV : 2015 ou 2024.")]
 Year = Annotated[int, typer.Option(help="Année de référence du chiffre, par exemple 2019.")]
 Place = Annotated[
     str | None, typer.Option(help="Nom (Occitanie, Lille) ou code typé (region:76, department:59, commune:59350).")
 ]
-Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.")]
+Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.", callback=_language)]
 # columns shown on a terminal, of a comparison or of a survey's table: the others go to files
 _COMPARED = (
     *("territory", "level", "qpv_value", "qpv_lower", "qpv_upper", "value", "lower", "upper"),
@@ -79,7 +125,7 @@ def build(
     """Télécharge, lit, vérifie et enregistre les données des producteurs."""
     from qpv_sante import pipeline
 
-    report = pipeline.build(source, accept_changes=accept_changes, offline=offline, progress=True)
+    report = pipeline.build(source, accept_changes=accept_changes, offline=offline, progress=_on_terminal())
     _print(report.frame()[["source", "status", "rows"]])
     typer.echo(f"Données enregistrées dans {report.store}")
     if report.failures:
@@ -112,49 +158,125 @@ def refresh(
     2 mauvais usage.
     """
     from qpv_sante import refresh as refreshing
-    from qpv_sante.export import check_suffix
-    from qpv_sante.refresh.outcome import FAILED, check_fail_on
-    from qpv_sante.refresh.telling import SUFFIXES, summary
+    from qpv_sante.refresh.outcome import FAILED
+    from qpv_sante.refresh.telling import summary
 
-    check_fail_on(fail_on)
-    for path in report or []:
-        check_suffix(path, SUFFIXES)
+    _check_refresh(source or (), accept or (), report or (), fail_on, keep)
     try:
-        done = refreshing(source, dry_run=dry_run, accept=accept or (), keep=keep, progress=True)
-        for line in summary(done, lang):
-            typer.echo(line)
-        for path in report or []:
-            typer.echo(f"Écrit : {done.save(path, lang=lang)}")
+        done = refreshing(source, dry_run=dry_run, accept=accept or (), keep=keep, progress=_on_terminal())
     except (StoreError, DownloadError) as error:  # right use, but nothing could be done
-        typer.secho(f"Erreur : {error}", fg=typer.colors.RED, err=True)
+        typer.secho(_told(error), fg=typer.colors.RED, err=True)
         raise typer.Exit(FAILED) from error
-    raise typer.Exit(done.exit_code(fail_on))
+    for line in summary(done, lang):
+        typer.echo(line)
+    code = done.exit_code(fail_on)
+    for path in report or []:
+        try:
+            typer.echo(f"Écrit : {done.save(path, lang=lang)}")
+        except StoreError as error:  # the disk filled up meanwhile: the data are in use, the other reports are written
+            typer.secho(_told(error), fg=typer.colors.RED, err=True)
+            code = FAILED
+    raise typer.Exit(code)
+
+
+def _check_refresh(
+    sources: Iterable[str], accepted: Iterable[str], reports: Iterable[Path], fail_on: str, keep: int
+) -> None:
+    """Refuse wrong options before anything is asked of a producer."""
+    from qpv_sante import pipeline
+    from qpv_sante.catalogue import core_catalogue
+    from qpv_sante.errors import nearest
+    from qpv_sante.export import check_place
+    from qpv_sante.refresh.outcome import FAIL_ON
+    from qpv_sante.refresh.telling import SUFFIXES
+
+    known = list(core_catalogue().sources)
+    for option, names, valid in (("--source", sources, known), ("--accept", accepted, [*known, pipeline.GEOGRAPHY])):
+        for name in names:
+            if name not in valid:
+                close = " ou ".join(nearest(name, valid))
+                hint = f"Vouliez-vous dire {close} ?" if close else "`qpv-sante list --sources` les donne toutes."
+                raise WrongUse(f"{option} {name} : source inconnue. {hint}")
+    if fail_on not in FAIL_ON:
+        raise WrongUse(f"--fail-on {fail_on} : la gravité est {', '.join(FAIL_ON[:-1])} ou {FAIL_ON[-1]}.")
+    if keep < 1:
+        raise WrongUse(f"--keep {keep} : un état précédent au moins est gardé, un lecteur peut l'avoir ouvert.")
+    for path in reports:
+        if path.suffix.lower() not in SUFFIXES:
+            raise WrongUse(f"--report {path} : le suffixe du rapport est {', '.join(SUFFIXES[:-1])} ou {SUFFIXES[-1]}.")
+        try:
+            check_place(path)
+        except StoreError as error:
+            raise WrongUse(f"--report {path} : ce fichier ne pourrait pas être écrit.\n{error}") from error
 
 
 @app.command()
-def rollback() -> None:
+def rollback(
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Revenir aux données que le retour en arrière a quittées.")
+    ] = False,
+) -> None:
     """Remet en service les données d'avant la dernière actualisation."""
     from qpv_sante.builds import rollback as go_back
 
-    left, now = go_back()
+    left, now = go_back(undo=undo)
     typer.echo(f"En service : {now.path.name}, construit le {now.manifest['created']} (avant : {left.path.name}).")
-    typer.echo("La prochaine actualisation reprendra les fichiers actuels des producteurs : voir refresh --dry-run.")
+    if not undo:
+        typer.echo(
+            "Les actualisations ne reprendront une source que si son producteur publie un autre fichier, ou sur "
+            "demande : `qpv-sante rollback --undo`, ou `qpv-sante refresh --source NOM`."
+        )
 
 
 @app.command()
 def verify(lang: Language = "fr") -> None:
     """Recalcule les empreintes des fichiers bruts, des données construites et de l'instantané.
 
-    Code de sortie : 0 tout est sain, 1 quelque chose est à réparer.
+    Code de sortie : 0 tout est sain, 1 quelque chose est à réparer. D'où vient un chiffre : voir `provenance`.
     """
     from qpv_sante import verify as check
 
-    found = check(lang=lang, progress=True)
+    found = check(lang=lang, progress=_on_terminal())
     problems = found.problems()
     typer.echo(f"{len(found.frame())} fichiers vérifiés, {len(problems)} à réparer.")
+    if found.state:
+        typer.echo(found.state)
     if len(problems):
         _print(problems[["place", "name", "status", "advice"]])
     raise typer.Exit(0 if found.sound else 1)
+
+
+@app.command()
+def provenance(
+    indicator: Indicator,
+    geo_code: Annotated[str, typer.Argument(help="Code du territoire, par exemple QP034003, 34032 ou 76.")],
+    year: Annotated[int, typer.Argument(help="Année de référence du chiffre, par exemple 2019.")],
+    geo_vintage: Annotated[int | None, typer.Option(help="Zonage, où le code en a plusieurs.")] = None,
+    geo_level: Annotated[str | None, typer.Option(help="Niveau, où le code en a plusieurs : qpv, commune...")] = None,
+    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
+    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
+    category: Annotated[str, typer.Option(help="_T (ensemble) ou une catégorie publiée.")] = "_T",
+    file: Annotated[
+        Path | None, typer.Option(help="Fichier d'un import, qui n'est pas gardé avec les données.")
+    ] = None,
+    lang: Language = "fr",
+) -> None:
+    """Dit de quel fichier, quelle ligne et quelle colonne vient un chiffre, avec empreinte et licence."""
+    from qpv_sante import provenance as find
+
+    found = find(
+        indicator,
+        geo_code,
+        year,
+        geo_vintage=geo_vintage,
+        geo_level=geo_level,
+        sex=sex,
+        age=age,
+        category=category,
+        file=file,
+        lang=lang,
+    )
+    typer.echo(str(found))
 
 
 @app.command()
@@ -343,5 +465,5 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except QpvSanteError as error:
-        typer.secho(f"Erreur : {error}", fg=typer.colors.RED, err=True)
+        typer.secho(_told(error), fg=typer.colors.RED, err=True)
         raise SystemExit(2) from None

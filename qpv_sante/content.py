@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from qpv_sante.errors import DownloadError, SchemaError
+from qpv_sante.errors import DownloadError, RefusedContentError, SchemaError
 
 if TYPE_CHECKING:
     from qpv_sante.download import RawFile
@@ -66,7 +66,7 @@ def open_member(raw: RawFile | Path, member: str | None = None) -> BinaryIO:
 
     Raises
     ------
-    DownloadError
+    RefusedContentError
         If the file is missing or not a zip, if the zip is unsafe, or if no or several members match.
     """
     path = Path(raw) if isinstance(raw, str | os.PathLike) else raw.path
@@ -82,10 +82,10 @@ def open_member(raw: RawFile | Path, member: str | None = None) -> BinaryIO:
             if not problem and len(exact or found) == 1:
                 return cast(BinaryIO, archive.open((exact or found)[0]))  # keeps the archive open as long as needed
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise DownloadError(f"{path}: cannot be opened as expected ({error}); try: download it again.") from error
+        raise RefusedContentError(f"{path}: cannot be opened as expected ({error}); try: download it again.") from error
     expected = problem[0] if problem else f"one member matching {member!r}" if member else "a single member"
     got = problem[1] if problem else f"{len(found)}; members: {_listing(files)}"
-    raise DownloadError(f"{path}: the zip is not what was expected.\n  expected: {expected}\n  got: {got}")
+    raise RefusedContentError(f"{path}: the zip is not what was expected.\n  expected: {expected}\n  got: {got}")
 
 
 def check_archive(path: Path) -> None:

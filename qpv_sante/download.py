@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qpv_sante.content import content_problem, open_member, sha256_of
-from qpv_sante.errors import CatalogueError, DownloadError
+from qpv_sante.durable import sync
+from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.transfer import Request, Transfer, advice, local_name, new_session
 
@@ -196,13 +197,14 @@ def _download(transfer: Transfer, raw_dir: Path, folder: Path, lock: Lock, must_
     with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as staging:
         staged = transfer.obtain(Path(staging))
         if problem := content_problem(staged, request.kind, request.members):
-            transfer.fail("the file is not what was expected", expected=problem[0], got=problem[1])
+            transfer.fail("the file is not what was expected", expected=problem[0], got=problem[1], fault=Fault.CONTENT)
         if must_equal and transfer.sha256 != must_equal.sha256:
             transfer.fail(
                 f"the producer's file changed since {must_equal.retrieved}",
                 expected=f"sha256 {must_equal.sha256} ({must_equal.bytes} bytes, from {must_equal.url})",
                 got=f"sha256 {transfer.sha256} ({transfer.size} bytes)",
                 hint="accept_changes=True or --accept-changes takes the new file; refresh also says what moved",
+                fault=Fault.CHANGED,
             )
         target = folder / local_name(transfer.address, request.kind)
         new = LockEntry(
@@ -226,12 +228,14 @@ def _settle(key: str, staged: Path, raw_dir: Path, lock: Lock, entry: LockEntry)
     """Put a file in its place in the raw folder and record it: both or neither."""
     previous, target = lock.get(key), raw_dir / entry.file
     target.parent.mkdir(parents=True, exist_ok=True)
+    sync(staged)
     # The lock first: killed between the two, the next run sees a file that is not the recorded one and gets it
     # again. The other way round, it would see a good file as a changed one.
     lock.record(key, entry)
     try:
         lock.save()
         staged.replace(target)
+        sync(target.parent)
     except BaseException:
         lock.record(key, previous)
         with contextlib.suppress(OSError):

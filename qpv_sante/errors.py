@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import difflib
+import enum
 from collections.abc import Iterable
 
 
+class Fault(enum.StrEnum):
+    """What went wrong with a source, by what there is to do about it; `refresh.faults` has the words."""
+
+    GONE = "gone"  # the address answers 404 or 410
+    LINK = "link"  # the landing page does not lead to the file
+    REFUSED = "refused"  # another status
+    SILENT = "silent"  # no answer that can be used, for no better known reason
+    CONNECTION = "connection"
+    CERTIFICATE = "certificate"
+    SLOW = "slow"
+    CUT = "cut"  # the body is not whole
+    HOST = "host"  # another host, or an unprotected one
+    SIZE = "size"
+    CONTENT = "content"  # not a file of its kind, or one that is not safe to open
+    FORM = "form"  # columns, sheets, rows or codes that the catalogue does not describe
+    MARKER = "marker"  # a cell that is neither a number nor a declared marker
+    CHANGED = "changed"  # not the recorded content, where that was wanted
+    DRIFT = "drift"  # figures too far from those in use
+    OBTAIN = "obtain"  # no file, for another reason
+    DISK = "disk"
+    RIGHTS = "rights"
+    STORE = "store"  # the local data cannot be read or written
+    WITHDRAWN = "withdrawn"  # sound, but the whole was given up
+    ASSEMBLY = "assembly"  # tables made of several sources
+    UNEXPECTED = "unexpected"
+
+
 class QpvSanteError(Exception):
-    """Base class of every error raised on purpose by the package."""
+    """Base class of every error raised on purpose by the package.
+
+    Attributes
+    ----------
+    fault : Fault or None
+        What there is to do about it, for those who tell it in another language than the message.
+    """
+
+    fault: Fault | None = None
 
 
 class UnknownNameError(QpvSanteError, ValueError):
@@ -37,6 +73,14 @@ class CatalogueError(QpvSanteError, ValueError):
 class SchemaError(QpvSanteError, ValueError):
     """A producer's file that does not have the declared form."""
 
+    fault: Fault | None = Fault.FORM
+
+
+class UnknownMarkerError(SchemaError):
+    """A cell that is neither a number nor a marker of missing value that the catalogue declares."""
+
+    fault = Fault.MARKER
+
 
 class InvalidInputError(QpvSanteError, ValueError):
     """Numbers that a formula cannot take: negative counts, events above their total, empty columns."""
@@ -46,8 +90,26 @@ class DownloadError(QpvSanteError, OSError):
     """A producer's file that could not be obtained or is not what was expected."""
 
 
+class RefusedContentError(DownloadError):
+    """A file that cannot be opened, or must not be."""
+
+    fault: Fault | None = Fault.CONTENT
+
+
 class StoreError(QpvSanteError, OSError):
     """A data store that is absent, incomplete or cannot be written."""
+
+
+def nearest(given: object, valid: Iterable[object]) -> list[str]:
+    """Up to three valid names that look like what was given, the most alike first.
+
+    Examples
+    --------
+    >>> nearest("Povery_rate", ["poverty_rate", "population"])
+    ['poverty_rate']
+    """
+    folded = {str(name).casefold(): str(name) for name in valid}
+    return [folded[name] for name in difflib.get_close_matches(str(given).casefold(), folded, n=3, cutoff=0.5)]
 
 
 def did_you_mean(given: object, valid: Iterable[object], *, limit: int = 12) -> str:
@@ -72,9 +134,8 @@ def did_you_mean(given: object, valid: Iterable[object], *, limit: int = 12) -> 
     "Did you mean 'poverty_rate'? Valid: poverty_rate, population."
     """
     names = [str(name) for name in valid]
-    folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(str(given).casefold(), folded, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(repr(folded[name]) for name in close)}? " if close else ""
+    close = nearest(given, names)
+    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     if not limit:
         return hint.strip()
     listed = ", ".join(names[:limit]) + (f", ... ({len(names)} in all)" if len(names) > limit else "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -246,6 +248,32 @@ def written_whole(path: Path) -> Iterator[Path]:
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"{path} cannot be written: {error}. Free some space, or choose another folder.") from error
+
+
+def check_place(path: Path) -> None:
+    """Refuse a file that could not be written, before the work that it takes; nothing is left behind.
+
+    Rights do not tell it all (a read-only disk, a quota, an administrator): its folder is made, and written in.
+
+    Raises
+    ------
+    StoreError
+    """
+    made: list[Path] = []
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder, and not a file")
+        for folder in reversed(path.absolute().parents):
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+        with tempfile.TemporaryFile(dir=path.absolute().parent) as probe:
+            probe.write(b"?")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error}. Choose another folder.") from error
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
 
 
 def check_suffix(path: Path, valid: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qpv_sante.export import check_suffix, written_whole
 
@@ -46,7 +46,9 @@ def save_figure(axes: Axes, path: Path | str, *, dpi: int = 150) -> Path:
     # no date inside: the same data give the same file
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[path.suffix.lower()]
     try:
-        with written_whole(path) as aside, mpl.rc_context({"svg.hashsalt": "qpv_sante", "svg.fonttype": "none"}):
+        # Type 42: text that other programs can edit and that printers take
+        settings: dict[Any, Any] = {"svg.hashsalt": "qpv_sante", "svg.fonttype": "none", "pdf.fonttype": 42}
+        with written_whole(path) as aside, mpl.rc_context(settings):
             figure.savefig(aside, dpi=dpi, bbox_inches="tight", metadata=metadata)
     finally:
         plt.close(figure)

@@ -202,14 +202,15 @@ def half_page(facts: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
 
 
 def uncapitalised(text: str) -> str:
-    """A text as it stands inside a sentence: its first letter small, but for an acronym.
+    """The name of a thing as it stands inside a sentence: its first letter small, but for an acronym.
 
     Examples
     --------
-    >>> uncapitalised("Part des moins de 25 ans"), uncapitalised("RSA socle")
-    ('part des moins de 25 ans', 'RSA socle')
+    >>> uncapitalised("Part des moins de 25 ans"), uncapitalised("RSA socle"), uncapitalised("C2S")
+    ('part des moins de 25 ans', 'RSA socle', 'C2S')
     """
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    acronym = any(one.isupper() or one.isdigit() for one in text.partition(" ")[0][1:])
+    return text if acronym else text[:1].lower() + text[1:]
 
 
 def points(value: float, decimals: int, lang: style.Lang, *, sign: bool = True) -> str:

@@ -31,8 +31,12 @@ NOTES: dict[str, dict[str, str]] = {
         "en": "computed by adding up departments (published counts, rounded to the hundred)",
     },
     "withheld": {
-        "fr": "{missing} département(s) sous secret sur {total}",
-        "en": "{missing} department(s) withheld out of {total}",
+        "fr": "{missing} départements sous secret sur {total}",
+        "en": "{missing} departments withheld out of {total}",
+    },
+    "one_withheld": {
+        "fr": "un département sous secret sur {total}",
+        "en": "one department withheld out of {total}",
     },
     "related": {
         "fr": "aucun contraste publié pour cet indicateur : contraste d'une autre question de santé",
@@ -311,7 +315,7 @@ def _pool(parts: pd.DataFrame, known: Indicator, lang: str) -> pd.DataFrame:
         pooled = aggregation.pool(group.assign(weight=group["denominator"]), "geo_code", kind=known.kind)
         missing = pooled["n_total"] - pooled["n_used"]
         withheld = [
-            NOTES["withheld"][lang].format(missing=out, total=total) if out else ""
+            NOTES["withheld" if out > 1 else "one_withheld"][lang].format(missing=out, total=total) if out else ""
             for out, total in zip(missing, pooled["n_total"], strict=True)
         ]
         pieces.append(

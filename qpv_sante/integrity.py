@@ -3,82 +3,27 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qpv_sante import store, style
+from qpv_sante import history, manifests, store, style
 from qpv_sante.content import sha256_of
-from qpv_sante.errors import DownloadError
+from qpv_sante.errors import DownloadError, StoreError
+from qpv_sante.imports.records import record_stamps
+from qpv_sante.integrity_words import ADVICE, HEADINGS
 from qpv_sante.lockfile import Lock
 
 COLUMNS = ("place", "name", "status", "expected", "got", "advice")
 PLACES = ("raw", "processed", "snapshot")
-STATUSES = ("sound", "damaged", "absent", "unrecorded")
+STATUSES = ("sound", "damaged", "absent", "unrecorded", "rolled_back")
 
 # Staged downloads, builds being written, and the notes that say what goes into the folders
 _NOT_DATA = (".", "README")
-_ADVICE = {
-    "raw": {
-        "fr": "lancer `qpv-sante build --source {source}`, qui télécharge de nouveau ce fichier",
-        "en": "run `qpv-sante build --source {source}`, which downloads this file again",
-    },
-    "lock": {
-        "fr": "le reprendre d'une copie ; sans copie, le supprimer et lancer `qpv-sante build`",
-        "en": "restore it from a copy; without any, delete it and run `qpv-sante build`",
-    },
-    "refresh": {
-        "fr": "lancer `qpv-sante refresh`, qui refait ce qui manque",
-        "en": "run `qpv-sante refresh`, which makes again what is missing",
-    },
-    "build": {
-        "fr": "lancer `qpv-sante build`, qui refait les données",
-        "en": "run `qpv-sante build`, which makes the data again",
-    },
-    "import": {
-        "fr": "importer de nouveau {file} : `qpv-sante import`",
-        "en": "import {file} again: `qpv-sante import`",
-    },
-    "earlier": {
-        "fr": "on ne peut plus revenir à cet état antérieur : supprimer le dossier {folder}",
-        "en": "this earlier build can no longer be returned to: delete the folder {folder}",
-    },
-    "behind": {
-        "fr": "les chiffres viennent d'un autre fichier que celui qui est enregistré : lancer "
-        "`qpv-sante build --source {source}`",
-        "en": "the figures come from another file than the recorded one: run `qpv-sante build --source {source}`",
-    },
-    "package": {
-        "fr": "réinstaller le paquet : `pip install --force-reinstall qpv-sante`",
-        "en": "reinstall the package: `pip install --force-reinstall qpv-sante`",
-    },
-}
-_HEADINGS = {
-    "fr": {
-        "place": "Emplacement",
-        "name": "Nom",
-        "status": "État",
-        "expected": "Attendu",
-        "got": "Trouvé",
-        "advice": "Que faire",
-        "sound": "{number} fichiers lus en entier, tous conformes à ce qui a été enregistré.",
-        "unsound": "{number} fichiers lus en entier ; à traiter : {faults}.",
-    },
-    "en": {
-        "place": "Place",
-        "name": "Name",
-        "status": "Status",
-        "expected": "Expected",
-        "got": "Found",
-        "advice": "What to do",
-        "sound": "{number} files read whole, all of them as recorded.",
-        "unsound": "{number} files read whole; to be dealt with: {faults}.",
-    },
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,10 +35,13 @@ class Verification:
     rows : tuple of tuple
         See `frame`.
     lang : {"fr", "en"}
+    state : str
+        A rollback that holds, in words: figures come from earlier files than the producers', on purpose. No fault.
     """
 
     rows: tuple[tuple[str, str, str, str, str, str], ...]
     lang: style.Lang = "fr"
+    state: str = ""
 
     @property
     def sound(self) -> bool:
@@ -107,8 +55,8 @@ class Verification:
         -------
         DataFrame
             `place` (raw, processed, snapshot), `name` (path of the file in that place, or edition), `status` (sound,
-            damaged, absent, unrecorded), `expected` and `got` (SHA-256 in hexadecimal, or words), `advice` (what to
-            run; blank where nothing is to be done).
+            damaged, absent, unrecorded, or rolled_back: from an earlier file, on purpose), `expected` and `got`
+            (SHA-256 in hexadecimal, or words), `advice` (what to run; blank where nothing is to be done).
         """
         return pd.DataFrame(list(self.rows), columns=list(COLUMNS), dtype="str")
 
@@ -118,7 +66,7 @@ class Verification:
         return frame[frame["advice"] != ""].reset_index(drop=True)
 
     def _summary(self) -> str:
-        words, faults = _HEADINGS[self.lang], len(self.problems())
+        words, faults = HEADINGS[self.lang], len(self.problems())
         read = sum(row[2] in ("sound", "damaged") and len(row[4]) == 64 for row in self.rows)
         text = words["sound" if not faults else "unsound"].format(number=read, faults=faults)
         return style.typography(text, self.lang)
@@ -129,24 +77,26 @@ class Verification:
             f"  {row['place']}/{row['name']}: {row['status']}; {row['advice']}"
             for row in self.problems().to_dict("records")
         ]
-        return "\n".join([self._summary(), *lines])
+        return "\n".join([self._summary(), *filter(None, [self.state]), *lines])
 
     def _repr_html_(self) -> str:
-        words = _HEADINGS[self.lang]
+        words = HEADINGS[self.lang]
         head = "".join(f"<th>{html.escape(words[name])}</th>" for name in COLUMNS)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in COLUMNS) + "</tr>"
             for row in self.problems().to_dict("records")
         )
-        return f"<p>{html.escape(self._summary())}</p>" + (f"<table><tr>{head}</tr>{body}</table>" if body else "")
+        told = "".join(f"<p>{html.escape(text)}</p>" for text in (self._summary(), self.state) if text)
+        return told + (f"<table><tr>{head}</tr>{body}</table>" if body else "")
 
 
 def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool = False) -> Verification:
     """Read every file again and compare it with what was recorded.
 
     Raw files are held against `sources.lock.toml`, the tables of the build in use and of the earlier ones that are
-    kept against their manifests, the embedded snapshot against its own; and the builds against the raw files that
-    they say they come from. Nothing is written, nothing is asked of the network, and no value is trusted that was
+    kept against their manifests, the embedded snapshot against its own; the manifests against their seal, against the
+    size and rows of their files and against each other's records; and the builds against the raw files that they say
+    they come from. Nothing is written, nothing is asked of the network, and no value is trusted that was
     computed before.
 
     Parameters
@@ -162,7 +112,8 @@ def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool =
     -------
     Verification
         `.sound`, `.frame()` and `.problems()`. A raw file that is not there is no fault when the build in use or the
-        snapshot holds its figures: they do not need it any more. A file that nothing records is told, and is no fault.
+        snapshot holds its figures: they do not need it any more. A file that nothing records is told, and is no
+        fault. Nor is a rollback: see `.state`.
 
     Raises
     ------
@@ -187,7 +138,7 @@ def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool =
     folder = Path(root) if root is not None else store.data_dir()
     check = _Check(folder, "en" if lang == "en" else "fr")
     rows = list(tqdm(check.rows(), desc="verify", unit="file", disable=not progress))
-    return Verification(tuple(rows), check.lang)
+    return Verification(tuple(rows), check.lang, check.state())
 
 
 Line = tuple[str, str, str, str, str, str]
@@ -198,13 +149,21 @@ class _Check:
 
     def __init__(self, root: Path, lang: style.Lang) -> None:
         self.root, self.lang = root, lang
+        self.held: history.RolledBack | None = None
+        self.orphans: list[str] = []
 
     def rows(self) -> Iterator[Line]:
         processed = store.processed_dir(self.root)
         current, found = self._current(processed)
         yield from found
+        self.held = history.rolled_back(processed)
+        self.orphans = self._orphans(processed / "builds" / current if current else None)
+        for name in self.orphans:
+            yield self._line(
+                "processed", f"observations/{name}", f"figures of imports/{name}.toml", None, "orphan", source=name
+            )
         manifest = None
-        for build in _folders(processed / "builds"):
+        for build in history.folders(processed):
             declared, rows = self._build(build, in_use=build.name == current)
             manifest = declared if build.name == current else manifest
             yield from rows
@@ -216,55 +175,93 @@ class _Check:
         yield from self._behind(manifest, lock, "processed", "behind")
         yield from of_snapshot
 
+    def state(self) -> str:
+        """The rollback that holds, in words."""
+        if not self.held:
+            return ""
+        words = HEADINGS[self.lang]["rolled_back"]
+        told = words.format(day=self.held.day, left=self.held.left, sources=", ".join(self.held.sources))
+        return style.typography(told, self.lang)
+
     def _line(self, place: str, name: str, expected: object, got: object, advice: str = "", **words: object) -> Line:
         """A row, of which the status follows from what was expected and found."""
         status = "unrecorded" if expected is None else "absent" if got is None else "damaged"
         status = "sound" if expected == got else status
-        told = _ADVICE[advice][self.lang].format(**words) if advice and status != "sound" else ""
+        told = ADVICE[advice][self.lang].format(**words) if advice and status != "sound" else ""
         return (place, name, status, str(expected or ""), str(got or ""), told)
 
     def _current(self, processed: Path) -> tuple[str | None, list[Line]]:
         """The build in use, and what is wrong with the file that names it."""
-        builds, path = [one.name for one in _folders(processed / "builds")], processed / "CURRENT"
+        builds, path = [one.name for one in history.folders(processed)], processed / "CURRENT"
         expected = ", ".join(builds) or None
         try:
-            name = path.read_text(encoding="utf-8").strip()
+            lines = path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return None, [self._line("processed", "CURRENT", expected, None, "build")] if builds else []
         except ValueError:
             return None, [self._line("processed", "CURRENT", expected or "a build", "unreadable bytes", "build")]
+        name = "".join(lines[:1]).strip()
         if name not in builds:
             return None, [self._line("processed", "CURRENT", expected or "a build", name or "nothing", "build")]
         return name, []
 
+    def _orphans(self, build: Path | None) -> list[str]:
+        """Imports that the catalogue promises and the build in use does not have."""
+        sources: Mapping[str, Any] = {}
+        with suppress(StoreError):
+            sources = manifests.read(build)["sources"] if build else {}
+        return [path.stem for path, _, _ in record_stamps(self.root) if path.stem not in sources]
+
     def _build(self, build: Path, *, in_use: bool) -> tuple[dict[str, Any] | None, Iterator[Line]]:
+        try:
+            manifest = manifests.read(build)
+        except StoreError:
+            manifest = None  # nothing of the build can be told from what a fault left
+
         def advice(name: str) -> dict[str, Any]:
             if not in_use:
                 return {"advice": "earlier", "folder": build}
             for source, record in (manifest or {}).get("sources", {}).items():
-                tables = record.get("tables") or [f"observations/{source}"]
+                tables = manifests.tables_of(source, record)
                 if record.get("imported") and name.removesuffix(".parquet") in tables:
                     files = sorted(str(edition.get("url")) for edition in record["editions"].values())
                     return {"advice": "import", "file": ", ".join(files)}
             return {"advice": "refresh"}
 
-        manifest, problem = _manifest(build)
-        if manifest is None:
-            name = f"{build.name}/manifest.json"
-            got = None if problem == "absent" else problem
-            # without the manifest in use, nothing of the build can be told from what a fault left
-            return None, iter([self._line("processed", name, "a manifest", got, **advice(name))])
-        return manifest, self._tables("processed", build, manifest, f"{build.name}/", advice)
+        def rows() -> Iterator[Line]:
+            for name, problem in manifests.faults(build).items():
+                got = problem if (build / name).is_file() else None
+                # the copy of a build that is left as it is will serve: nothing to do about it
+                served = not in_use and manifest is not None
+                yield self._line(
+                    "processed",
+                    f"{build.name}/{name}",
+                    "a manifest",
+                    got,
+                    **({} if served else self._unread(build, advice)),
+                )
+            if manifest is not None:
+                yield from self._tables("processed", build, manifest, f"{build.name}/", advice)
+
+        return manifest, rows()
+
+    def _unread(self, build: Path, advice: Any) -> dict[str, Any]:
+        """What to do about a manifest; a build that alone holds imported figures is not to be deleted unread."""
+        told: dict[str, Any] = advice(manifests.NAME)
+        held = sorted(path.stem for path in (build / "observations").glob("*.parquet") if path.stem in self.orphans)
+        return {"advice": "held", "names": ", ".join(held), "folder": build} if held else told
 
     def _snapshot(self) -> tuple[dict[str, Any] | None, Iterator[Line]]:
         folder = store.snapshot_dir()
-        manifest, problem = _manifest(folder)
-        if manifest is None:
-            got = None if problem == "absent" else problem
-            return None, iter([self._line("snapshot", "manifest.json", "a manifest", got, "package")])
+        try:
+            manifest = manifests.load(folder / manifests.NAME)
+        except StoreError as error:
+            problem = str(error).removesuffix(manifests.READ_HINT).strip()
+            got = problem if (folder / manifests.NAME).is_file() else None
+            return None, iter([self._line("snapshot", manifests.NAME, "a manifest", got, "package")])
 
         def rows() -> Iterator[Line]:
-            yield from self._tables("snapshot", folder, manifest, "", lambda name: {"advice": "package"})
+            yield from self._tables("snapshot", folder, manifest, "", lambda name: {"advice": "package"}, whole=False)
             lock, found = self._lock(folder / "sources.lock.toml", "snapshot", "package")
             yield from found
             yield from self._behind(manifest, lock, "snapshot", "package")
@@ -272,13 +269,18 @@ class _Check:
         return manifest, rows()
 
     def _tables(
-        self, place: str, folder: Path, manifest: Mapping[str, Any], prefix: str, advice: Any
+        self, place: str, folder: Path, manifest: Mapping[str, Any], prefix: str, advice: Any, *, whole: bool = True
     ) -> Iterator[Line]:
-        """Each table of a build, then the tables that its manifest does not know."""
+        """Each table of a build, what its manifest says against them, then the tables that it does not know."""
+        sound = set()
         for name, record in manifest["files"].items():
             path = folder / name
             got = sha256_of(path) if path.is_file() else None
+            if got == record["sha256"]:
+                sound.add(name)
             yield self._line(place, prefix + name, record["sha256"], got, **advice(name))
+        for name, said, found in manifests.contradictions(manifest, folder, sound, whole=whole):
+            yield self._line(place, f"{prefix}{manifests.NAME}: {name}", said, found, **advice(""))
         for path in sorted(folder.glob("*/*.parquet")):
             name = path.relative_to(folder).as_posix()
             if name not in manifest["files"]:
@@ -315,41 +317,22 @@ class _Check:
 
     def _behind(self, manifest: Mapping[str, Any] | None, lock: Lock, place: str, advice: str) -> Iterator[Line]:
         """The editions of which the figures come from another file than the recorded one."""
-        for key, sha256 in _editions(manifest).items():
+        for key, (sha256, size) in _editions(manifest).items():
             entry = lock.get(key)
-            if entry is not None and entry.sha256 != sha256:
-                status = (place, key, "unrecorded", entry.sha256, sha256)
-                yield (*status, _ADVICE[advice][self.lang].format(source=key.partition("@")[0]))
+            if entry is None or (entry.sha256, entry.bytes) == (sha256, size or entry.bytes):
+                continue
+            if place == "processed" and self.held and self.held.holds(key, entry.sha256):
+                yield (place, key, "rolled_back", entry.sha256, sha256, "")
+                continue
+            same = entry.sha256 == sha256
+            said = (f"{entry.bytes} bytes", f"{size} bytes") if same else (entry.sha256, sha256)
+            yield (place, key, "unrecorded", *said, ADVICE[advice][self.lang].format(source=key.partition("@")[0]))
 
 
-def _folders(path: Path) -> list[Path]:
-    """The builds, those being written left out."""
-    if not path.is_dir():
-        return []
-    return sorted(one for one in path.iterdir() if one.is_dir() and one.suffix != ".partial")
-
-
-def _manifest(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """A manifest as it is written now, or why it cannot be used."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        for record in manifest["files"].values():
-            if not isinstance(record["sha256"], str):
-                raise TypeError("a hash that is not text")
-        for record in manifest["sources"].values():
-            for edition in record["editions"].values():
-                _ = edition["sha256"]
-    except FileNotFoundError:
-        return None, "absent"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, f"unreadable: {type(error).__name__}: {error}"
-    return manifest, ""
-
-
-def _editions(manifest: Mapping[str, Any] | None) -> dict[str, str]:
-    """SHA-256 of the raw file of each downloaded edition, by key."""
+def _editions(manifest: Mapping[str, Any] | None) -> dict[str, tuple[str, int | None]]:
+    """SHA-256 and size of the raw file of each downloaded edition, by key."""
     return {
-        f"{source}@{name}": edition["sha256"]
+        f"{source}@{name}": (edition["sha256"], edition.get("bytes"))
         for source, record in (manifest["sources"] if manifest else {}).items()
         if not record.get("imported")
         for name, edition in record["editions"].items()

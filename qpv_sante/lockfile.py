@@ -6,7 +6,6 @@ People write the catalogue, the program writes this file; the two never mix.
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import tomli_w
 
+from qpv_sante.durable import write_whole
 from qpv_sante.errors import DownloadError
 
 LOCK_FILE = "sources.lock.toml"  # in the data folder; a copy goes with the snapshot
@@ -190,17 +190,10 @@ class Lock:
                 key: {name: value for name, value in sorted(vars(entry).items()) if value is not None}
                 for key, entry in sorted(self._entries.items())
             }
-            # A fixed name: what a killed run left is overwritten by the next one.
-            temporary = self.path.with_name(f".{self.path.name}.tmp")
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-                    stream.write(_HEADER + tomli_w.dumps(tables))
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                temporary.replace(self.path)
+                write_whole(self.path, _HEADER + tomli_w.dumps(tables))
             except OSError as error:
-                temporary.unlink(missing_ok=True)
                 raise DownloadError(
                     f"{self.path}: the lock file of the sources could not be written.\n"
                     f"  got: {error}\n"

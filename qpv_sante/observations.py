@@ -34,7 +34,16 @@ class Flag(StrEnum):
 FLAGS = tuple(flag.value for flag in Flag)
 MISSING_FLAGS = (Flag.SUPPRESSED.value, Flag.UNAVAILABLE.value, Flag.NOT_APPLICABLE.value)
 PERIMETERS = ("all", "in_qpv", "outside_qpv")
-INTERVALS = ("none", "sampling", "rounding", "secrecy", "model", "process")
+# what the bounds of a value express
+INTERVAL_LABELS: dict[str, dict[str, str]] = {
+    "none": {"fr": "sans borne", "en": "no bounds"},
+    "sampling": {"fr": "intervalle de confiance", "en": "confidence interval"},
+    "rounding": {"fr": "bornes de l'arrondi", "en": "bounds of rounding"},
+    "secrecy": {"fr": "bornes du secret", "en": "bounds of secrecy"},
+    "model": {"fr": "intervalle du modèle", "en": "model interval"},
+    "process": {"fr": "fluctuation aléatoire", "en": "random fluctuation"},
+}
+INTERVALS = tuple(INTERVAL_LABELS)
 
 KEY = ("indicator", "source", "geo_level", "geo_code", "geo_vintage", "perimeter", "sex", "age", "category", "year")
 MEASURES = ("value", "lower", "upper", "interval", "n", "denominator", "flag")

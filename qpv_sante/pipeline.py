@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import builds, download, observations, store, territories
+from qpv_sante._version import __version__
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
@@ -31,6 +32,8 @@ SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
 GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
 _GEOGRAPHY_ZONES = ("department_2018", "qpv_2015", "qpv_2024")
+# what the tables of territories are made of
+GEOGRAPHY_INPUTS = (*(f"codes/{name}" for name in _GEOGRAPHY_CODES), *(f"zones/{name}" for name in _GEOGRAPHY_ZONES))
 
 
 @dataclass
@@ -132,7 +135,7 @@ def build(
             try:
                 reading = read_source(source, obtain)
                 target.put_all(reading.tables)
-                target.sources[source.id] = reading.record
+                target.record(source.id, reading.record)
                 report.built[source.id] = reading.rows
             except SOURCE_FAULTS as error:
                 report.failures[source.id] = told(error)
@@ -252,23 +255,38 @@ def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where:
     return both.sort_values("geo_code", ignore_index=True)
 
 
+def _made_of(target: builds.Build) -> dict[str, str | None]:
+    """What the assembled tables depend on: the code of the package, and the tables that they are made of."""
+    return {"package": __version__, **{name: target.hash_of(name) for name in GEOGRAPHY_INPUTS}}
+
+
+def assembly_due(target: builds.Build) -> bool:
+    """Whether the assembled tables can be made, and are not those of the tables that the build has."""
+    known = target.sources.get(GEOGRAPHY, {}).get("made_of")
+    return all(target.holds(name) for name in GEOGRAPHY_INPUTS) and known != _made_of(target)
+
+
 def assemble(target: builds.Build) -> None:
-    """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use."""
+    """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use.
+
+    They are made again when what they are made of is not what they were made of: an assembly that failed is tried
+    again by the next build or refresh, whatever that one builds.
+    """
     import geopandas as gpd
 
-    needed = [f"codes/{name}" for name in _GEOGRAPHY_CODES] + [f"zones/{name}" for name in _GEOGRAPHY_ZONES]
-    absent = [name for name in needed if not target.holds(name)]
+    absent = [name for name in GEOGRAPHY_INPUTS if not target.holds(name)]
     if absent:
         log.warning("The tables of territories were not made again: %s not built yet.", ", ".join(absent))
         return
-    if GEOGRAPHY in target.sources and not target.written.intersection(needed):
-        return  # made of files that this build did not touch
+    made_of = _made_of(target)
+    if target.sources.get(GEOGRAPHY, {}).get("made_of") == made_of:
+        return
     codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)
     put = {f"codes/{name if name != 'communes' else 'current_communes'}": table for name, table in tables.items()}
     target.put_all(put)
-    target.sources[GEOGRAPHY] = {
+    record = {
         "title": "Tables d'appartenance",
         "producer": "Insee, ANCT (assembled)",
         "licence": "Licence Ouverte 2.0",
@@ -276,4 +294,6 @@ def assemble(target: builds.Build) -> None:
         "rows": sum(len(table) for table in tables.values()),
         "tables": sorted(put),
         "counts": counts,
+        "made_of": made_of,
     }
+    target.record(GEOGRAPHY, record)

@@ -74,6 +74,7 @@ _NOTES = {
     },
     "record": {"fr": "la ligne est le rang de l'enregistrement", "en": "the row is the number of the record"},
 }
+_STORES = {"snapshot": "instantané du paquet", "processed": "données construites"}
 _HEADINGS = {
     "fr": ("Source", "Licence", "Adresse", "Fichier", "Empreinte", "Emplacement", "Cellule", "Lu dans", "Note"),
     "en": ("Source", "Licence", "Address", "File", "Checksum", "Place", "Cell", "Read from", "Note"),
@@ -126,7 +127,9 @@ class Provenance:
         told = (f"{row['source']}, {row['producer']}, « {row['title']} »", row["licence"], row["url"])
         file = f"{row['file']} ({size} {'octets' if fr else 'bytes'}, {str(row['retrieved'])[:10]})"
         cell = f"{row['column']} = « {row['cell']} »" if row["column"] and pd.notna(row["cell"]) else row["column"]
-        texts = (*told, file, f"sha256 {row['sha256']}", place, cell, row["store"], row["note"])
+        kind, _, day = str(row["store"]).partition(" of ")
+        read = f"{_STORES.get(kind, kind)} du {day}" if fr else row["store"]
+        texts = (*told, file, f"sha256 {row['sha256']}", place, cell, read, row["note"])
         title = f"{about}, {row['year']} : {value} ({FLAG_LABELS[str(row['flag'])][lang]})"
         rows = [(name, str(text)) for name, text in zip(_HEADINGS[lang], texts, strict=True) if text]
         return Sheet(style.typography(title if fr else title.replace(" : ", ": "), lang), tuple(rows))

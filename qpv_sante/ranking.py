@@ -17,7 +17,14 @@ RANK_COLUMNS = (
     *("indicator", "year", "geo_level", "geo_vintage", "sex", "age", "territory", "territory_code"),
     *("n_used", "n_total", "source", "licence"),
 )
-FUNNEL_POSITIONS = ("below_99_8", "below_95", "within", "above_95", "above_99_8")
+FUNNEL_LABELS = {
+    "below_99_8": {"fr": "en dessous (99,8 %)", "en": "below (99.8%)"},
+    "below_95": {"fr": "en dessous (95 %)", "en": "below (95%)"},
+    "within": {"fr": "dans l'entonnoir", "en": "within"},
+    "above_95": {"fr": "au-dessus (95 %)", "en": "above (95%)"},
+    "above_99_8": {"fr": "au-dessus (99,8 %)", "en": "above (99.8%)"},
+}
+FUNNEL_POSITIONS = tuple(FUNNEL_LABELS)
 WARNINGS = {
     "neighbours": {
         "fr": "Deux QPV voisins dans un classement ne diffèrent pas pour autant : lisez rank_lower et rank_upper.",

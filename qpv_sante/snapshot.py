@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
+from qpv_sante.durable import replace_folder
 from qpv_sante.errors import StoreError
 from qpv_sante.geography import QPV_ZONINGS, department_of_qpv, projected_crs, with_neighbours
 from qpv_sante.lockfile import LOCK_FILE, Lock
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,7 @@ CODE_TABLES = (
     *("current_communes", "former_communes", "qpv", "territories", "spf_barometer_2024_classification"),
     *("care_structures", "care_structures_coverage"),
 )
+_CODES = tuple(f"codes/{name}" for name in CODE_TABLES)
 COMMUNES = "commune_2018"
 TOLERANCE_M = 5.0
 # A background: to 3 m, in binary fractions of a degree, which compress twice as well as decimal ones
@@ -29,11 +34,12 @@ _BACKGROUND_GRID = 2.0**15
 
 
 def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> Path:
-    """Write the build in use as the package's snapshot.
+    """Write the build in use as the package's snapshot, only what differs from the previous one.
 
     Observations and code tables are those of the build; outlines are simplified for display. The lock file of
-    the sources goes with them: address, hash and date of each producer's file. A source that could not be built keeps
-    what the snapshot in place has of it: one address that does not answer stops no other source.
+    the sources goes with them: address, hash and date of each producer's file. A source that the build lacks keeps
+    what the previous snapshot has of it, and so does what has not moved, down to its bytes and its dates: a
+    difference between two snapshots is a difference of the producers.
 
     Parameters
     ----------
@@ -45,39 +51,39 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     Returns
     -------
     Path
-        The folder. A previous snapshot there is replaced at the end, in one step.
+        The folder. A previous snapshot is replaced at the end, if anything differs (see `durable.replace_folder`): a
+        kill leaves the one or the other, whole, and the package reads it.
 
     Raises
     ------
     StoreError
-        Nothing was built, a source of the catalogue is missing from the build and from the snapshot in place, or the
-        folder cannot be written.
+        Nothing was built, a source is neither in the build nor in the previous snapshot, or the folder cannot be
+        written.
     """
     current = store.current_store(root)
     if current is None:
         raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
-    target = target or store.snapshot_dir()
-    before, kept = _kept(current, target)
+    target = target or store.snapshot_home()
+    before = _previous(target)
+    kept = _kept(current, before)
     aside = target.with_name(target.name + ".partial")
     if aside.exists():
         shutil.rmtree(aside)
     written = builds.Build(aside, None)
     published = set(core_catalogue().sources)
-    written.sources = {name: record for name, record in current.manifest["sources"].items() if name in published}
-    for name in current.names("observations"):
-        if name in published:
-            written.put(f"observations/{name}", current.observations(name))
-    for name in CODE_TABLES:
-        written.put(f"codes/{name}", current.codes(name))
-    for name in current.names("zones"):
-        zones = current.zones(name)
-        written.put(f"zones/{name}", background_of(zones, current) if name == COMMUNES else simplify(zones))
-    for name, record in kept.items():
-        written.sources[name] = record
-        log.warning("%s is not in the build: the snapshot keeps what it had of it", name)
-        for table in record["tables"]:
-            kind, _, layer = table.partition("/")
-            written.put(table, getattr(before, kind)(layer))
+    for source, record in current.manifest["sources"].items():
+        if source in published and source not in kept.sources:
+            written.sources[source] = _dated(record, before, source)
+    wanted = [f"observations/{name}" for name in current.names("observations") if name in published]
+    wanted += [name for name in _CODES if current.has(name)]
+    wanted += [f"zones/{name}" for name in current.names("zones")]
+    for name in wanted:
+        if name not in kept.tables:
+            _put(written, name, _shown(name, current), before)
+    if before:
+        written.sources |= {source: before.manifest["sources"][source] for source in kept.sources}
+        for name in kept.tables:
+            written.take(name, before)
     written.sources["outlines"] = {
         "title": f"Contours simplifiés à {TOLERANCE_M:g} m pour l'affichage",
         "producer": "ANCT, IGN, Insee",
@@ -86,48 +92,105 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         "rows": 0,
         "tolerance_m": TOLERANCE_M,
     }
-    written.write_manifest()
-    lock = Lock.load((root or store.data_dir()) / LOCK_FILE).copy(aside / LOCK_FILE)
-    recorded = lock.keys()
-    for key in recorded:
-        if key.partition("@")[0] not in published:
-            lock.record(key, None)
-    earlier = Lock.load(target / LOCK_FILE)
-    recorded_before = earlier.keys()
-    for key in recorded_before:
-        if key.partition("@")[0] in kept:
-            lock.record(key, earlier.get(key))
+    written.write_manifest(copied=False)
+    lock = _lock(Lock.load((root or store.data_dir()) / LOCK_FILE), before, published, kept).copy(aside / LOCK_FILE)
     lock.save()
-    previous = target.with_name(target.name + ".old")
-    if target.exists():
-        target.rename(previous)
-    aside.rename(target)
-    shutil.rmtree(previous, ignore_errors=True)
+    if before and _alike(aside, target):
+        shutil.rmtree(aside)
+        log.info("nothing differs from the snapshot in %s: left as it is", target)
+        return target
+    replace_folder(aside, target)
     size = sum(record["bytes"] for record in store.Store(target, "snapshot").manifest["files"].values())
     log.info("snapshot written in %s: %.1f MB", target, size / 1e6)
     return target
 
 
-def _kept(current: store.Store, target: Path) -> tuple[store.Store, dict[str, dict[str, Any]]]:
-    """The snapshot in place, and the records of the sources that it has and that the build lacks.
+@dataclass(frozen=True)
+class _Kept:
+    """What the previous snapshot goes on giving."""
 
-    Raises
-    ------
-    StoreError
-        A source that neither has. What the tables of territories are made of is not in a snapshot: it must be built.
-    """
+    sources: frozenset[str]
+    tables: frozenset[str]
+
+
+def _previous(target: Path) -> store.Store | None:
+    """The snapshot that is there, if it is whole."""
     before = store.Store(target, "snapshot")
-    manifest = before.manifest if (target / "manifest.json").is_file() else {"sources": {}, "files": {}}
-    absent = [name for name in core_catalogue().sources if name not in current.manifest["sources"]]
-    records = {name: manifest["sources"][name] for name in absent if name in manifest["sources"]}
-    kept = {
-        name: record
-        for name, record in records.items()
-        if record.get("tables") and all(f"{table}.parquet" in manifest["files"] for table in record["tables"])
+    try:
+        return before if before.manifest and not before.problems() else None
+    except StoreError:
+        return None
+
+
+def _kept(current: store.Store, before: store.Store | None) -> _Kept:
+    """Sources that the build lacks, and the territories with all that they are made of where it has not made them.
+
+    A new outline beside the former tables of territories would be a quarter that no table knows.
+    """
+    from qpv_sante.pipeline import GEOGRAPHY_INPUTS
+
+    there = before.manifest if before else {"sources": {}, "files": {}}
+    names, known = set(core_catalogue().sources), there["sources"] | current.manifest["sources"]
+    absent = names - current.manifest["sources"].keys()
+    assembled = set(_CODES) - {table for name in names & known.keys() for table in known[name]["tables"]}
+    again = all(current.has(name) for name in assembled)
+    if not again:
+        absent |= {name for name in names & known.keys() if set(GEOGRAPHY_INPUTS) & set(known[name]["tables"])}
+    if unknown := sorted(absent - there["sources"].keys()):
+        told = f"{', '.join(unknown)}{'' if again else ', or what the tables of territories are made of'}"
+        raise StoreError(f"The build lacks {told}, and no whole snapshot there has it. Run `qpv-sante build`.")
+    tables = {table for name in absent for table in known[name]["tables"]} | (set() if again else assembled)
+    if absent:
+        log.warning("Not built anew, kept as in the previous snapshot: %s", ", ".join(sorted(absent)))
+    return _Kept(frozenset(absent), frozenset(name for name in tables if f"{name}.parquet" in there["files"]))
+
+
+def _shown(name: str, current: store.Store) -> pd.DataFrame:
+    """A table of the build as the snapshot has it: outlines for display."""
+    table = current.table(name)
+    if name == f"zones/{COMMUNES}":
+        return background_of(table, current)
+    return simplify(table) if name.startswith("zones/") else table
+
+
+def _put(written: builds.Build, name: str, table: pd.DataFrame, before: store.Store | None) -> None:
+    """Write a table, or take the previous one where it says the same in other bytes."""
+    written.put(name, table)
+    if before and before.has(name) and before.table(name).equals(store.Store(written.path, "snapshot").table(name)):
+        written.take(name, before)
+
+
+def _dated(record: dict[str, Any], before: store.Store | None, source: str) -> dict[str, Any]:
+    """A source's record, with the former date of retrieval of the files that are the same."""
+    known = before.manifest["sources"].get(source, {}).get("editions", {}) if before else {}
+    editions = {
+        name: edition | {"retrieved": known[name]["retrieved"]} if _same(edition, known.get(name)) else edition
+        for name, edition in record["editions"].items()
     }
-    if lost := [name for name in absent if name not in kept]:
-        raise StoreError(f"The build lacks {', '.join(lost)}: a snapshot needs every source. Run `qpv-sante build`.")
-    return before, kept
+    return record | {"editions": editions}
+
+
+def _same(edition: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+    return known is not None and (edition["sha256"], edition["url"]) == (known["sha256"], known["url"])
+
+
+def _lock(lock: Lock, before: store.Store | None, published: set[str], kept: _Kept) -> Lock:
+    """The lock of the published sources, in memory; what is the same keeps its former entry."""
+    known, found = Lock.load(before.path / LOCK_FILE) if before else Lock(None), Lock(None)
+    for key in {*lock.keys(), *known.keys()}:
+        source, new, old = key.partition("@")[0], lock.get(key), known.get(key)
+        if source in kept.sources or (new and old and _same(vars(new), vars(old))):
+            found.record(key, old)
+        elif source in published:
+            found.record(key, new)
+    return found
+
+
+def _alike(aside: Path, target: Path) -> bool:
+    """Whether two snapshots have the same records, tables and files of producers."""
+    one, other = (store.Store(path, "snapshot").declared() for path in (aside, target))
+    texts = [(path / LOCK_FILE).read_text(encoding="utf-8") for path in (aside, target) if (path / LOCK_FILE).is_file()]
+    return len(texts) == 2 and texts[0] == texts[1] and all(one[name] == other[name] for name in ("sources", "files"))
 
 
 def background_of(communes: gpd.GeoDataFrame, current: store.Store) -> gpd.GeoDataFrame:

@@ -1,9 +1,10 @@
 """The store: Parquet files with a manifest, as they are read; `builds` writes them.
 
     processed/
-      CURRENT                   name of the build in use, replaced atomically
+      CURRENT                   name of the build in use, replaced atomically; after a rollback, what was put aside
       builds/<name>/
-        manifest.json           what was read, counted and written, with hashes
+        manifest.json           what was read, counted and written, with hashes (see `manifests`)
+        manifest.copy.json      the same, for the day when it is damaged
         observations/<source>.parquet
         zones/<layer>.parquet   GeoParquet
         codes/<table>.parquet
@@ -13,7 +14,6 @@ The embedded snapshot has the layout of one build.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -27,12 +27,13 @@ from typing import Any
 
 import pandas as pd
 
+from qpv_sante import manifests
 from qpv_sante.content import sha256_of
+from qpv_sante.durable import whole_folder
 from qpv_sante.errors import StoreError
+from qpv_sante.manifests import READ_HINT
 
 log = logging.getLogger(__name__)
-FORMAT = 1
-_READ_HINT = "Run `qpv-sante refresh`, which repairs it, or use the embedded snapshot by removing this folder."
 _opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
 
 
@@ -49,33 +50,24 @@ def data_dir() -> Path:
 
 
 def snapshot_dir() -> Path:
-    """Folder of the snapshot that is embedded in the package."""
+    """Folder of the snapshot that is embedded in the package, whole even if its replacement was cut."""
+    return whole_folder(snapshot_home())
+
+
+def snapshot_home() -> Path:
+    """Place of the embedded snapshot, where `snapshot_dir` is but for a replacement that was cut."""
     return Path(str(files("qpv_sante") / "snapshot"))
 
 
 @lru_cache(maxsize=8)
-def _manifest(path: Path, modified: int) -> dict[str, Any]:
+def _manifest(folder: Path, stamp: tuple[int | None, ...]) -> dict[str, Any]:
     """A manifest, checked against the files that are there."""
-    manifest = _parsed(path)
+    manifest = manifests.read(folder)
     for name, record in manifest["files"].items():
-        file = path.parent / name
+        file = folder / name
         size = file.stat().st_size if file.is_file() else None
         if size != record["bytes"]:
-            raise StoreError(f"{file}: {record['bytes']} bytes expected, got {size}. {_READ_HINT}")
-    return manifest
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    """A manifest in the form that it must have."""
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StoreError(f"{path} is damaged: {error}. {_READ_HINT}") from error
-    absent = [key for key in ("format", "created", "sources", "files") if key not in manifest]
-    if absent:
-        raise StoreError(f"{path} is damaged: it lacks {', '.join(absent)}. {_READ_HINT}")
-    if manifest["format"] != FORMAT:
-        raise StoreError(f"{path}: format {manifest['format']}, expected {FORMAT}. {_READ_HINT}")
+            raise StoreError(f"{file}: {record['bytes']} bytes expected, got {size}. {READ_HINT}")
     return manifest
 
 
@@ -96,18 +88,14 @@ class Store:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The build's manifest, read again only if its file changed.
+        """The build's manifest, read again only if its files changed.
 
         Raises
         ------
         StoreError
             Absent, unreadable, of another format, or at odds with the files that are there.
         """
-        path = self.path / "manifest.json"
-        try:
-            return _manifest(path, path.stat().st_mtime_ns)
-        except FileNotFoundError as error:
-            raise StoreError(f"No manifest in {self.path}. {_READ_HINT}") from error
+        return _manifest(self.path, manifests.stamp(self.path))
 
     @property
     def label(self) -> str:
@@ -152,7 +140,7 @@ class Store:
         try:
             yield path
         except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
-            raise StoreError(f"{path} cannot be read: {error}. {_READ_HINT}") from error
+            raise StoreError(f"{path} cannot be read: {error}. {READ_HINT}") from error
 
     def problems(self) -> dict[str, str]:
         """Tables whose bytes are not those of the manifest, with what is wrong; every file is read.
@@ -173,10 +161,7 @@ class Store:
 
     def declared(self) -> dict[str, Any]:
         """The manifest as it is written now, whatever the files are."""
-        try:
-            return _parsed(self.path / "manifest.json")
-        except FileNotFoundError as error:
-            raise StoreError(f"No manifest in {self.path}. {_READ_HINT}") from error
+        return manifests.read(self.path)
 
     def table(self, name: str) -> pd.DataFrame:
         """A whole table by its name in the manifest (`codes/territories`)."""
@@ -224,12 +209,12 @@ def current_store(root: Path | None = None) -> Store | None:
 def build_in_use(folder: Path) -> Store | None:
     """The build that is declared in use, whole or not."""
     try:
-        name = (folder / "CURRENT").read_text(encoding="utf-8").strip()
+        lines = (folder / "CURRENT").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{folder / 'CURRENT'} cannot be read: {error}. {_READ_HINT}") from error
-    return Store(folder / "builds" / name, "processed")
+        raise StoreError(f"{folder / 'CURRENT'} cannot be read: {error}. {READ_HINT}") from error
+    return Store(folder / "builds" / "".join(lines[:1]).strip(), "processed")
 
 
 @contextmanager

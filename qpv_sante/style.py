@@ -387,18 +387,26 @@ def size_axes(ax: Axes, width: float, height: float) -> None:
     ax.set_position((0.25, 0.25, width / total[0], height / total[1]))
 
 
-def fit_figure(ax: Axes, *, margin: float = 0.15) -> None:
+def fit_figure(ax: Axes, *, margin: float = 0.15, resolutions: Sequence[float] = (72, 110, 150, 200)) -> None:
     """Resize a new figure to what its axes carry, outside legends and notes included.
 
     Texts have a size in points, so nothing moves against the axes: no label is cut or covered, whatever
     its length.
+
+    Parameters
+    ----------
+    ax : Axes
+    margin : float
+        Inches around.
+    resolutions : sequence of float
+        Those at which the figure may be saved, in dots an inch.
     """
     figure = root_figure(ax)
     own_dpi = figure.dpi
     sides, size = [], (1.0, 1.0)
     # the width of a text changes by several per cent with the resolution it is drawn at: room for the widest;
     # its own resolution last, which texts remember
-    for dpi in (72, 110, 150, 200, own_dpi):
+    for dpi in (*resolutions, own_dpi):
         figure.set_dpi(dpi)
         inner, outer = ax.get_window_extent(), ax.get_tightbbox()
         if outer is not None:

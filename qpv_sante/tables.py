@@ -10,13 +10,17 @@ import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.errors import UnknownNameError, did_you_mean
-from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
+from qpv_sante.ranking import FUNNEL_LABELS
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 # numbers that name and do not count: no thousands separator
 _NAMES = frozenset({"year", "geo_vintage", "rank_year", "since"})
+# columns of codes that have words
+_WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": FUNNEL_LABELS}
+_TRUTH = {True: {"fr": "oui", "en": "yes"}, False: {"fr": "non", "en": "no"}}
 
 
 def format_table(
@@ -37,7 +41,7 @@ def format_table(
     decimals : int or mapping of str to int
         Of numbers that are not whole, for all columns or by column of the frame (1 for those not named).
     lang : {"fr", "en"}
-        Of the numbers, and of the words of the column `flag`.
+        Of the numbers, of yes and no, and of the words for the codes of `flag`, `interval` and `funnel_position`.
 
     Returns
     -------
@@ -98,7 +102,9 @@ def _texts(column: pd.Series, number: bool, decimals: int, lang: style.Lang) -> 
         return ["–" if pd.isna(value) else f"{value:.0f}" for value in column]
     if number:
         return [style.format_number(value, decimals, lang=lang) for value in column]
-    if column.name == "flag":
-        words = {flag: label[lang] for flag, label in FLAG_LABELS.items()}
-        return [words.get(str(value), str(value)) for value in column]
+    if pd.api.types.is_bool_dtype(column):
+        return ["–" if pd.isna(value) else _TRUTH[bool(value)][lang] for value in column]
+    if column.name in _WORDS:
+        words = {code: label[lang] for code, label in _WORDS[str(column.name)].items()}
+        return ["–" if pd.isna(value) else words.get(str(value), str(value)) for value in column]
     return ["–" if pd.isna(value) or value == "" else style.typography(str(value), lang) for value in column]

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from qpv_sante.content import KINDS
-from qpv_sante.errors import CatalogueError, DownloadError
+from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.pages import parse_page
+from qpv_sante.sessions import new_session, patience_of, retry_after, status
 
 if TYPE_CHECKING:
     import requests
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
-RETRIES, BACKOFF, MAX_WAIT = 4, 0.5, 30.0  # attempts after the first, seconds doubled each time, longest wait
-PER_HOST = 2  # requests at once to one host
-RETRIED_STATUS = (429, 500, 502, 503, 504)
 MIN_SPEED, SPEED_WINDOW = 1000.0, 30.0  # bytes a second, measured over so many seconds
 CHUNK = 1 << 20
 MAX_REDIRECTS = 5
@@ -107,6 +105,12 @@ class Request:
 class Gone(DownloadError):
     """The address answers 404 or 410: the landing page may know better."""
 
+    fault = Fault.GONE
+
+
+class Busy(DownloadError):
+    """The host asks to come back later than it is waited for: none of its files is to be asked for."""
+
 
 class Transfer:
     """One exchange with a producer; also the downloader that pooch calls, `transfer(url, file, pooch)`."""
@@ -126,6 +130,7 @@ class Transfer:
         got: str = "",
         hint: str = "",
         kind: type[DownloadError] = DownloadError,
+        fault: Fault | None = None,
         cause: BaseException | None = None,
     ) -> NoReturn:
         """Raise the error, with what was expected, got and kept, and what to try."""
@@ -135,7 +140,9 @@ class Transfer:
         parts = {"address": self.address, "expected": expected, "got": got, "kept": self.kept, "try": hint}
         if mirror := _mirror():
             parts["address"] += f" (asked of the mirror {urlsplit(mirror).hostname}, QPV_SANTE_MIRROR)"
-        raise kind("\n  ".join([f"{self.key}: {problem}.", *(f"{k}: {v}" for k, v in parts.items() if v)])) from cause
+        error = kind("\n  ".join([f"{self.key}: {problem}.", *(f"{k}: {v}" for k, v in parts.items() if v)]))
+        error.fault = fault or error.fault
+        raise error from cause
 
     def obtain(self, staging: Path) -> Path:
         """Download to the staging folder, from the official address or else from the landing page's link."""
@@ -201,20 +208,10 @@ class Transfer:
         """
         import requests
 
-        session = cast("requests.Session", self.session)
         # identity: the bytes are kept as served, and their number is the announced one
         headers = {"Accept-Encoding": "identity", "User-Agent": f"qpv_sante {requests.utils.default_user_agent()}"}
         for _ in range(MAX_REDIRECTS + 1):
-            asked = _asked(url)
-            local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
-            proxies: Any = {"http": None, "https": None, "all": None} if local else None
-            try:
-                response = session.request(
-                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
-                )
-            except OSError as error:  # here, not through pooch: the session has already tried again
-                got = f"{type(error).__name__}: {error}"
-                self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            response = self.ask(url, method, headers)
             if method == "HEAD" and response.status_code in _NO_HEAD:
                 response.close()
                 method = "GET"
@@ -225,19 +222,46 @@ class Transfer:
             target = _producers(urljoin(url, response.headers["Location"]))
             self.check_host(target, f"{url} redirects to")
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                self.fail("the address redirects to an unprotected one", expected="https", got=target)
+                self.fail("the address redirects to an unprotected one", expected="https", got=target, fault=Fault.HOST)
             url = target
         else:
-            self.fail(f"more than {MAX_REDIRECTS} redirections", got=url)
+            self.fail(f"more than {MAX_REDIRECTS} redirections", got=url, fault=Fault.HOST)
         if response.status_code != 200:
             response.close()
-            got = f"status {response.status_code} {response.reason or ''}".rstrip()
-            if wait := response.headers.get("Retry-After"):
-                got += f", Retry-After: {wait} (waited {MAX_WAIT:.0f} seconds at most each time)"
+            got = status(response)
             if response.status_code in {404, 410}:
                 self.fail("the address no longer answers", expected="status 200", got=got, kind=Gone)
-            self.fail("the producer's server refused", expected="status 200", got=got)
+            self.fail("the producer's server refused", expected="status 200", got=got, fault=Fault.REFUSED)
         return response, url
+
+    def ask(self, url: str, method: str, headers: Any) -> requests.Response:
+        """Ask for an address once the host may be asked; it may not after it asked to be left alone for long."""
+        session = cast("requests.Session", self.session)
+        asked, patience, host = _asked(url), patience_of(session), urlsplit(url).netloc
+        local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
+        proxies: Any = {"http": None, "https": None, "all": None} if local else None
+        attempt = 0
+        while not patience.busy(host):
+            try:
+                response = session.request(
+                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
+                )
+            except OSError as error:  # here, not through pooch: the session has already tried again
+                got = f"{type(error).__name__}: {error}"
+                self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
+            seconds = retry_after(response)
+            if seconds is None:
+                return response
+            response.close()
+            patience.wait(host, seconds, attempt, status(response))
+            attempt += 1
+        self.fail(
+            f"{host} asks to come back later",
+            expected="status 200",
+            got=f"{patience.busy(host)}; none of its files is asked for any more",
+            hint="run it again later",
+            kind=Busy,
+        )
 
     def check_host(self, url: str, how: str) -> None:
         """Refuse a host that the request does not name."""
@@ -247,7 +271,11 @@ class Transfer:
                 "if that host is the producer's, add it to allowed_hosts",
             )
             self.fail(
-                "another host, which the catalogue does not name", expected=expected, got=f"{how} {url}", hint=hint
+                "another host, which the catalogue does not name",
+                expected=expected,
+                got=f"{how} {url}",
+                hint=hint,
+                fault=Fault.HOST,
             )
 
     def chunks(self, response: requests.Response, limit: int) -> Iterator[bytes]:
@@ -260,7 +288,10 @@ class Transfer:
         while True:
             if max(size, announced) > limit:
                 self.fail(
-                    "the file is too large", expected=f"at most {limit} bytes", got=f"{max(size, announced)} bytes"
+                    "the file is too large",
+                    expected=f"at most {limit} bytes",
+                    got=f"{max(size, announced)} bytes",
+                    fault=Fault.SIZE,
                 )
             try:
                 # read1 gives what has arrived; read would wait for the whole chunk, hours at a few bytes a second
@@ -277,7 +308,8 @@ class Transfer:
             if elapsed >= SPEED_WINDOW:
                 if (size - before) / elapsed < MIN_SPEED:
                     got = f"{(size - before) / elapsed:.0f} bytes a second for {elapsed:.0f} seconds"
-                    self.fail("the server is too slow", expected=f"at least {MIN_SPEED:.0f} bytes a second", got=got)
+                    wanted = f"at least {MIN_SPEED:.0f} bytes a second"
+                    self.fail("the server is too slow", expected=wanted, got=got, fault=Fault.SLOW)
                 since, before = time.monotonic(), size
 
     def link(self) -> str:
@@ -304,41 +336,10 @@ class Transfer:
                 expected=f"one link whose path matches {pattern!r}",
                 got=f"{len(found)} of {len(links)} links match; {'they are' if found else 'its files are'}: {listed}",
                 hint="if the page was reorganised, correct link_pattern or landing_page in the catalogue",
+                fault=Fault.LINK,
             )
         self.check_host(found[0], "the page links to")
         return found[0]
-
-
-def new_session() -> requests.Session:
-    """Make a session that retries busy servers and broken connections, within limits.
-
-    Returns
-    -------
-    requests.Session
-        Up to ``RETRIES`` retries with growing waits; a ``Retry-After`` is obeyed up to ``MAX_WAIT`` seconds.
-    """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util.retry import Retry
-
-    class CappedRetry(Retry):
-        def get_retry_after(self, response: Any) -> float | None:
-            wait = super().get_retry_after(response)
-            return None if wait is None else min(wait, MAX_WAIT)
-
-    policy = CappedRetry(
-        total=RETRIES,
-        connect=2,  # without any network, give up in seconds
-        backoff_factor=BACKOFF,
-        backoff_max=MAX_WAIT,
-        status_forcelist=RETRIED_STATUS,
-        raise_on_status=False,  # the last answer says more than "too many retries"
-    )
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        # threads share the session: no producer is asked more than twice at once
-        session.mount(scheme, HTTPAdapter(max_retries=policy, pool_maxsize=PER_HOST, pool_block=True))
-    return session
 
 
 def local_name(url: str, kind: str) -> str:

@@ -45,6 +45,7 @@ class Producers:
         self.answers: dict[str, Answer] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self.tagged = False
+        self._good: dict[str, Answer] = {}
         self.request: Request | None = None  # the one being answered, for answers that are functions
         self.reset()
 
@@ -54,9 +55,11 @@ class Producers:
         self.asked.clear()
         self.headers.clear()
         self.tagged = False
-        self.answers = {self.address(key): content for key, content in miniature.contents().items()}
-        for page in {self.page(key) for key in miniature.EDITIONS}:
-            self.answers[page] = _landing_page(self._links(page))
+        if not self._good:
+            self._good = {self.address(key): content for key, content in miniature.contents().items()}
+            for page in {self.page(key) for key in miniature.EDITIONS}:
+                self._good[page] = _landing_page(self._links(page))
+        self.answers = dict(self._good)
 
     def _links(self, page: str) -> list[str]:
         """Files that a landing page links to."""

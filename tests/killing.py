@@ -41,21 +41,30 @@ def environment(root: Path) -> dict[str, str]:
     return os.environ | {"QPV_SANTE_DATA": str(root), "PYTHONPATH": here}
 
 
+FOLDERS = {"raw", ".staging", "builds", "processed"}
+NAMES = {"CURRENT", "manifest.json", "manifest.copy.json"}
+
+
 # --- in the children ---------------------------------------------------------------------------------------------
 
 
 class Hooks:
-    """Count what changes the disk, and die at one of them: before it, or with a table half written."""
+    """List what changes the disk, and die at one of these points: before it, or with a table half written."""
 
     def __init__(self, point: int | None) -> None:
-        self.point, self.count = point, 0
+        self.point = point
+        self.points: list[str] = []
 
-    def reached(self) -> bool:
-        self.count += 1
-        return self.count == self.point
+    def reached(self, what: str, path: object) -> bool:
+        """Count a point, named by what is done to what kind of file: points of one name are one stage."""
+        place = Path(f"/proc/self/fd/{path}").readlink() if isinstance(path, int) else Path(str(path))
+        folder = next((part for part in reversed(place.parts) if part in FOLDERS), "data")
+        kind = place.name if place.name in NAMES else place.suffix or "folder"
+        self.points.append(f"{what} {kind} in {folder}")
+        return len(self.points) == self.point
 
-    def before(self) -> None:
-        if self.reached():
+    def before(self, what: str, path: object) -> None:
+        if self.reached(what, path):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:
@@ -63,7 +72,8 @@ class Hooks:
 
         def wrapped(genuine: Callable[..., Any]) -> Callable[..., Any]:
             def replaced(*args: Any, **options: Any) -> Any:
-                self.before()
+                place = args[1] if genuine.__name__ in ("replace", "rename", "link") else args[0]
+                self.before(genuine.__name__, place)
                 return genuine(*args, **options)
 
             return replaced
@@ -72,12 +82,12 @@ class Hooks:
 
         def opening(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
             if set(mode) & set("wax+"):
-                self.before()
+                self.before("open", file)
             return opened(file, mode, *args, **options)
 
         def to_parquet(frame: pd.DataFrame, path: Path, **options: Any) -> Any:
             done = written(frame, path, **options)
-            if self.reached():
+            if self.reached("to_parquet", path):
                 os.truncate(path, 100)
                 os.kill(os.getpid(), signal.SIGKILL)
             return done
@@ -91,10 +101,12 @@ class Hooks:
 def _build(root: Path, order: dict[str, Any]) -> dict[str, Any]:
     from refreshing import EDITION, ONE, OTHER, Folder, refresh
 
-    from qpv_sante import pipeline
+    from qpv_sante import builds, pipeline
 
-    for _ in range(3):  # as many as are kept: the next one prunes
-        failures = pipeline.build([ONE, OTHER], root=root).failures
+    failures = pipeline.build([ONE, OTHER], root=root).failures
+    for _ in range(2):  # as many as are kept: the next one prunes
+        with builds.new_build(root):
+            pass
     # a refresh on a copy, for the modules that it needs
     shutil.copytree(root, copy := root.with_name("warm"))
     os.environ["QPV_SANTE_DATA"] = str(copy)
@@ -112,7 +124,7 @@ def _refresh(root: Path, order: dict[str, Any]) -> dict[str, Any]:
     hooks.install()
     began = time.perf_counter()
     code = refresh(root=root).exit_code()
-    return {"code": code, "points": hooks.count, "seconds": time.perf_counter() - began}
+    return {"code": code, "points": hooks.points, "seconds": time.perf_counter() - began}
 
 
 def _check(root: Path, order: dict[str, Any]) -> dict[str, Any]:
@@ -245,8 +257,8 @@ class Killer:
         shutil.copytree(self.base, root)
         return root
 
-    def points(self) -> int:
-        """Number of places where a refresh may be killed; its duration is measured on the way."""
+    def points(self) -> list[str]:
+        """Places where a refresh may be killed, by stage, in order; its duration is measured on the way."""
         root = self._copy()
         self.order("refresh", root)  # the first one reads from a cold disk
         shutil.rmtree(root)
@@ -254,7 +266,7 @@ class Killer:
         done = self.order("refresh", root)
         shutil.rmtree(root)
         self.seconds = done["seconds"]
-        return int(done["points"])
+        return list(done["points"])
 
     def kill(self, *, point: int | None = None, delay: float | None = None) -> Killed:
         """Refresh a copy, killed at its n-th write or after a delay, and look at what is left."""

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qpv_sante import builds, store
+from qpv_sante import builds, durable, history, manifests, store
 from qpv_sante.errors import DownloadError, StoreError, UnknownNameError
 
 
@@ -47,6 +48,12 @@ def break_table(root: Path, build: str, name: str = "a") -> None:
     path.write_bytes(bytes(len(content)))
 
 
+def break_manifests(build: Path) -> None:
+    """Cut the manifest and its copy."""
+    for path in build.glob("manifest*.json"):
+        os.truncate(path, 50)
+
+
 # --- chain, pruning ----------------------------------------------------------------------------------------------
 
 
@@ -68,6 +75,16 @@ def test_earlier_builds_kept(tmp_path: Path, keep: int) -> None:
         target.put("codes/a", pd.DataFrame({"code": ["9"]}))
     assert names(tmp_path)[:-1] == made[-keep:]
     assert number(tmp_path) == 9
+
+
+def test_build_that_cannot_be_read_is_never_pruned(tmp_path: Path) -> None:
+    """It may hold what nothing else has; one whose copy can be read is pruned as the others are."""
+    made = [make(tmp_path, a=index) for index in (1, 2)]
+    break_manifests(tmp_path / "processed" / "builds" / made[0])
+    (tmp_path / "processed" / "builds" / made[1] / "manifest.json").unlink()
+    later = [make(tmp_path, a=index) for index in (3, 4, 5, 6)]
+    assert names(tmp_path) == [made[0], *later[1:]]
+    assert (tmp_path / "processed" / "builds" / made[0] / "codes" / "a.parquet").is_file()
 
 
 def test_at_least_one_is_kept(tmp_path: Path) -> None:
@@ -219,7 +236,7 @@ def test_rollback_passes_over_a_build_without_manifest(tmp_path: Path, damage: s
     """Its manifest does not say what it comes from: the order of the names does."""
     made = [make(tmp_path, a=index) for index in (1, 2, 3)]
     folder = tmp_path / "processed" / "builds" / made[1]
-    (folder / "manifest.json").unlink() if damage == "manifest" else shutil.rmtree(folder)
+    break_manifests(folder) if damage == "manifest" else shutil.rmtree(folder)
     if damage == "folder":
         with pytest.raises(StoreError, match="no sound build before"):
             builds.rollback(tmp_path)
@@ -242,7 +259,7 @@ def test_rollback_from_a_damaged_build(tmp_path: Path) -> None:
     """What one goes back for."""
     make(tmp_path, a=1)
     second = make(tmp_path, a=2)
-    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    break_manifests(tmp_path / "processed" / "builds" / second)
     builds.rollback(tmp_path)
     assert number(tmp_path) == 1
 
@@ -262,6 +279,274 @@ def test_rollback_while_a_build_runs(tmp_path: Path) -> None:
     assert number(tmp_path) == 2
 
 
+def test_rollback_is_written_with_the_pointer_and_follows_the_next_builds(tmp_path: Path) -> None:
+    first, second = make(tmp_path, a=1, b=1), ""
+    with builds.new_build(tmp_path) as target:
+        for name in ("a", "b"):
+            target.put(f"codes/{name}", pd.DataFrame({"code": ["2"]}))
+            target.sources[name] = {"tables": [f"codes/{name}"], "editions": {"2021": {"sha256": "f" * 64}}}
+        second = target.path.stem
+    builds.rollback(tmp_path)
+    folder = tmp_path / "processed"
+    held = history.rolled_back(folder)
+    assert held is not None
+    assert (held.left, held.day) == (second, datetime.now(UTC).date().isoformat())
+    assert held.sources == {"a": {"2021": "f" * 64}, "b": {"2021": "f" * 64}}
+    assert held.holds("a@2021", "f" * 64)
+    assert not held.holds("a@2021", "e" * 64)
+    assert not held.holds("a@2021", None)
+    assert (folder / "CURRENT").read_text().splitlines()[0] == first
+    make(tmp_path, c=1)  # another source: the rollback holds
+    assert history.rolled_back(folder) == held
+    with builds.new_build(tmp_path) as target:
+        target.record("a", {"tables": ["codes/a"], "editions": {}})
+    assert history.rolled_back(folder).sources.keys() == {"b"}  # type: ignore[union-attr]
+    with builds.new_build(tmp_path) as target:
+        target.record("b", {"tables": ["codes/b"], "editions": {}})
+    assert history.rolled_back(folder) is None
+    assert len((folder / "CURRENT").read_text().splitlines()) == 1
+
+
+def test_second_rollback_keeps_what_the_first_put_aside(tmp_path: Path) -> None:
+    for number_, content in ((1, "1"), (2, "2"), (3, "3")):
+        with builds.new_build(tmp_path) as target:
+            target.put("codes/a", pd.DataFrame({"code": [str(number_)]}))
+            target.record("a", {"tables": ["codes/a"], "editions": {"2021": {"sha256": content * 64}}})
+    last = names(tmp_path)[-1]
+    builds.rollback(tmp_path)
+    builds.rollback(tmp_path)
+    held = history.rolled_back(tmp_path / "processed")
+    assert held is not None
+    assert (held.left, held.sources) == (last, {"a": {"2021": "3" * 64}})  # the file that the producer gives
+    builds.rollback(tmp_path, undo=True)
+    assert number(tmp_path) == 3
+    assert history.rolled_back(tmp_path / "processed") is None
+
+
+def test_undoing_a_rollback_that_cannot_be(tmp_path: Path) -> None:
+    for number_ in (1, 2):
+        with builds.new_build(tmp_path) as target:
+            target.put("codes/a", pd.DataFrame({"code": [str(number_)]}))
+            target.record("a", {"tables": ["codes/a"], "editions": {"2021": {"sha256": str(number_) * 64}}})
+    with pytest.raises(StoreError, match="nothing to undo"):
+        builds.rollback(tmp_path, undo=True)
+    left = builds.rollback(tmp_path)[0].path.name
+    make(tmp_path, c=1)  # the build that was left is on no way back any more
+    with pytest.raises(StoreError, match=f"{left}, which the rollback left, is no longer .*refresh --source a` takes"):
+        builds.rollback(tmp_path, undo=True)
+    assert number(tmp_path) == 1
+
+
+@pytest.mark.parametrize("second", ["{", "[]", '{"day": "x"}', '{"day": "x", "left": "y", "sources": 3}'])
+def test_damaged_second_line_holds_nothing(tmp_path: Path, second: str) -> None:
+    name = make(tmp_path, a=1)
+    (tmp_path / "processed" / "CURRENT").write_text(f"{name}\n{second}\n")
+    assert history.rolled_back(tmp_path / "processed") is None
+    assert number(tmp_path) == 1
+
+
+# --- manifests ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "gone"])
+def test_damaged_manifest_is_read_from_its_copy(tmp_path: Path, damage: str) -> None:
+    """By readers, by the next build and by a rollback: nothing is lost."""
+    first, second = make(tmp_path, a=1, b=1), make(tmp_path, a=2)
+    for build in (first, second):
+        path = tmp_path / "processed" / "builds" / build / "manifest.json"
+        text = path.read_text()
+        path.unlink()
+        if damage != "gone":
+            path.write_text(text[:50] if damage == "cut" else text.replace('"rows": 1', '"rows": 2'))
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (2, 1)
+    with builds.new_build(tmp_path) as target:
+        assert set(target.sources) == {"a", "b"}
+        assert [kind for kind, _ in target.repairs] == ["manifest"]
+    assert (number(tmp_path, "a"), number(tmp_path, "b")) == (2, 1)
+    builds.rollback(tmp_path)
+    builds.rollback(tmp_path)
+    assert number(tmp_path) == 1
+
+
+def test_manifest_of_before_the_copies_is_no_fault(tmp_path: Path) -> None:
+    build = tmp_path / "processed" / "builds" / make(tmp_path, a=1)
+    content = json.loads((build / "manifest.json").read_text())
+    del content["seal"]
+    (build / "manifest.json").write_text(json.dumps(content))
+    (build / "manifest.copy.json").unlink()
+    assert manifests.faults(build) == {}
+    with builds.new_build(tmp_path) as target:
+        assert target.repairs == []
+        target.abandon()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said["files"]["codes/a.parquet"].pop("sha256"),
+        lambda said: said["files"]["codes/a.parquet"].update(bytes="many"),
+        lambda said: said["files"]["codes/a.parquet"].update(rows=None),
+        lambda said: said["sources"]["a"].pop("editions"),
+        lambda said: said["sources"]["a"].update(editions={"2021": {}}),
+        lambda said: said["sources"]["a"].update(editions={"2021": {"sha256": 3}}),
+        lambda said: said["sources"]["a"].update(tables="codes/a"),
+        lambda said: said.update(files=[]),
+        lambda said: said.update(sources=None),
+    ],
+)
+def test_manifest_of_another_form_is_damaged(tmp_path: Path, change: Any) -> None:
+    """Never an error of Python in a reader or in the next build."""
+    build = tmp_path / "processed" / "builds" / make(tmp_path, a=1)
+    said = manifests.read(build)
+    change(said)
+    manifests.write(build, said)
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged.*qpv-sante refresh"):
+        manifests.read(build)
+    with builds.new_build(tmp_path) as target:
+        assert [kind for kind, _ in target.repairs] == ["manifest_lost"]
+        target.abandon()
+
+
+def test_purge_leaves_no_figure_in_a_build_that_cannot_be_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"code": ["1"]})
+    with builds.new_build(tmp_path) as target:
+        target.put("observations/mine", frame)
+        target.sources["mine"] = {"editions": {}}
+    lost = tmp_path / "processed" / "builds" / make(tmp_path, a=1)
+    make(tmp_path, a=2)
+    break_manifests(lost)
+    with builds.new_build(tmp_path) as target:
+        target.drop("observations/mine")
+        target.sources.pop("mine")
+    assert len(list(tmp_path.rglob("mine.parquet"))) == 2  # the first build was pruned
+    builds.purge("mine", tmp_path)
+    assert not list(tmp_path.rglob("mine.parquet"))
+    for folder in (path for path in (tmp_path / "processed" / "builds").iterdir() if path != lost):
+        assert "mine" not in manifests.load(folder / "manifest.copy.json")["sources"]
+        assert manifests.faults(folder) == {}
+
+
+# --- power cuts --------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_on_the_disk_before_it_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the pointer moves, every file of the build and every folder that names one has been synchronised."""
+    make(tmp_path, a=1, b=1)
+    synced: set[tuple[int, int]] = set()
+    waiting: list[str] = []
+    genuine_sync, genuine_replace = os.fsync, os.replace
+
+    def identity(path: Path) -> tuple[int, int]:
+        state = path.stat()
+        return state.st_dev, state.st_ino
+
+    def fsync(handle: int) -> None:
+        genuine_sync(handle)
+        state = os.fstat(handle)
+        synced.add((state.st_dev, state.st_ino))
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).name == "CURRENT":
+            build = tmp_path / "processed" / "builds" / Path(source).read_text().strip()
+            old = {identity(path) for one in build.parent.iterdir() if one != build for path in one.rglob("*.parquet")}
+            paths = [build.parent, build, *build.rglob("*"), Path(source)]
+            waiting.extend(str(path) for path in paths if identity(path) not in synced | old)
+            waiting.append("pointer")
+        genuine_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    make(tmp_path, a=2, c=3)
+    assert waiting == ["pointer"]
+    assert identity(tmp_path / "processed") in synced  # and the pointer itself
+
+
+def test_disk_that_refuses_to_synchronise_keeps_the_previous_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails says so at that moment only."""
+    first = make(tmp_path, a=1)
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match="Input/output error"):
+            make(tmp_path, a=2)
+    assert names(tmp_path) == [first]
+    assert number(tmp_path) == 1
+
+
+def test_folder_of_a_network_that_knows_no_synchronisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        genuine(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    make(tmp_path, a=1)
+    assert number(tmp_path) == 1
+
+
+def folder_of(path: Path, text: str) -> Path:
+    (path / "codes").mkdir(parents=True)
+    (path / "codes" / "a").write_text(text)
+    (path / "manifest.json").write_text(text)
+    return path
+
+
+def text_of(path: Path) -> str:
+    (text,) = {one.read_text() for one in durable.whole_folder(path).rglob("*") if one.is_file()}
+    return text
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("after", [False, True])
+def test_folder_replaced_whatever_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, after: bool
+) -> None:
+    """Cut before or after each rename, or before the removal: the old folder or the new one, whole; then again."""
+    home = folder_of(tmp_path / "snapshot", "old")
+    count = [0]
+
+    def counted(genuine: Any) -> Any:
+        def replaced(*args: Any, **options: Any) -> Any:
+            count[0] += 1
+            if count[0] == call and not after:
+                raise KeyboardInterrupt
+            done = genuine(*args, **options)
+            if count[0] == call:
+                raise KeyboardInterrupt
+            return done
+
+        return replaced
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", counted(os.rename))
+        patch.setattr(shutil, "rmtree", counted(shutil.rmtree))
+        with pytest.raises(KeyboardInterrupt):
+            durable.replace_folder(folder_of(tmp_path / "snapshot.partial", "new"), home)
+    # calls: 1 removal of an earlier former one, 2 rename of the old one, 3 rename of the new one
+    assert text_of(home) == ("new" if call == 3 and after else "old")
+    aside = tmp_path / "snapshot.partial"
+    durable.replace_folder(aside if aside.exists() else folder_of(aside, "new"), home)
+    assert text_of(home) == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshot"]
+
+
+def test_snapshot_is_read_where_a_cut_replacement_left_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "snapshot"
+    shutil.copytree(store.snapshot_dir(), durable.former(home))
+    monkeypatch.setattr(store, "snapshot_home", lambda: home)
+    assert store.snapshot_dir() == durable.former(home)
+    assert len(store.find_store("codes/territories", tmp_path / "data").codes("territories")) > 1000
+    durable.former(home).rename(home)
+    assert store.snapshot_dir() == home
+
+
 # --- what a lost pointer leaves ----------------------------------------------------------------------------------
 
 
@@ -278,9 +563,9 @@ def test_pointer_lost_before_a_build(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_build_in_use_unreadable_before_a_build(tmp_path: Path) -> None:
     make(tmp_path, a=1, b=1)
     second = make(tmp_path, a=2)
-    os.truncate(tmp_path / "processed" / "builds" / second / "manifest.json", 50)
+    break_manifests(tmp_path / "processed" / "builds" / second)
     with builds.new_build(tmp_path) as target:
-        assert target.recovered
+        assert [kind for kind, _ in target.repairs] == ["manifest_lost", "going_on"]
         assert set(target.sources) == {"a", "b"}
     assert (number(tmp_path, "a"), number(tmp_path, "b")) == (1, 1)
 
@@ -289,7 +574,7 @@ def test_damaged_table_is_lost_with_its_source(tmp_path: Path) -> None:
     first = make(tmp_path, a=1, b=1)
     break_table(tmp_path, first)
     with builds.new_build(tmp_path) as target:
-        assert not target.recovered
+        assert target.repairs == []
         assert target.lost == {"a"}
         assert set(target.sources) == {"b"}
         assert not target.holds("codes/a")

@@ -16,7 +16,7 @@ from scipy.stats import beta, chi2
 from shapely import box
 
 from conftest import Producers
-from qpv_sante import care, pipeline, store
+from qpv_sante import care, manifests, pipeline, store
 from qpv_sante.care import SUPPLY_COLUMNS, care_supply, iris_bounds, statements
 from qpv_sante.care.communes import RESTORED, commune_counts
 from qpv_sante.care.nearby import KINDS, beyond_coverage, count_nearby
@@ -444,14 +444,11 @@ def test_never_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = store.snapshot_dir()
     without = tmp_path / "snapshot"
     shutil.copytree(kept, without, ignore=shutil.ignore_patterns("care_structures*", "insee_bpe*"))
-    manifest = without / "manifest.json"
-    import json
-
-    told = json.loads(manifest.read_text(encoding="utf-8"))
+    told = manifests.read(without)
     told["files"] = {
         name: record for name, record in told["files"].items() if "care_structures" not in name and BPE not in name
     }
-    manifest.write_text(json.dumps(told), encoding="utf-8")
+    manifests.write(without, told, copied=False)
     monkeypatch.setattr(store, "snapshot_dir", lambda: without)
     for ask in (lambda: care_supply("Béziers", geo_vintage=2015), statements):
         with pytest.raises(StoreError, match=r"qpv-sante build --source insee_bpe --source finess_occitanie"):

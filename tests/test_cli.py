@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
 import re
 import subprocess
@@ -13,14 +15,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
+from refreshing import AFTER, BEFORE, CHANGE, EDITION, ONE, OTHER, Folder, change_both
 
+import qpv_sante as qs
 from conftest import Producers
 from qpv_sante import cli
 from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import StoreError
+from qpv_sante.refresh import RefreshReport
 
 COMMAND = Path(sys.executable).with_name("qpv-sante")
 ASKED = ("poverty_rate", "--geo-vintage", "2015", "--year", "2019")
-COMMANDS = ("list", "describe", "build", "compare", "map", "report", "snapshot", "demo")
+COMMANDS = (
+    *("list", "describe", "build", "refresh", "rollback", "verify", "provenance", "compare", "map", "report"),
+    *("snapshot", "demo"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """The command's entry point, in this process: the imports of geography take a second each time."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the server's own lines, in the same process
 
     def call(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["qpv-sante", *map(str, arguments)])
@@ -318,6 +328,113 @@ def test_build_keeps_the_last_good_figures(run: Run, workspace: Path, producers:
     assert "les derniers chiffres valides sont conservés" in result.stderr
     assert "--accept-changes" in result.stderr
     assert run(*arguments, "--accept-changes").returncode == 0
+
+
+# --- refresh -----------------------------------------------------------------------------------------------------
+
+BOTH = ("refresh", "--source", ONE, "--source", OTHER)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lang", "de"), "--lang de : la langue est fr ou en"),
+        (("--fail-on", "warnings"), "--fail-on warnings : la gravité est warning, failure ou never"),
+        (("--keep", "0"), "--keep 0 : un état précédent au moins est gardé"),
+        (("--source", "insee_demo_qvp"), "source inconnue. Vouliez-vous dire insee_demo_qpv"),
+        (("--accept", "zzz"), "--accept zzz : source inconnue. `qpv-sante list --sources` les donne"),
+        (("--report", "{folder}/r.md", "--report", "{folder}/r.pdf"), "le suffixe du rapport est .md, .html ou .json"),
+        (("--report", "{folder}/r.md", "--report", "{folder}/file/r.md"), "ce fichier ne pourrait pas être écrit"),
+        (("--report", "{folder}/taken.md"), "ce fichier ne pourrait pas être écrit"),
+        (("--report", "/proc/none/r.md"), "ce fichier ne pourrait pas être écrit"),
+    ],
+)
+def test_wrong_options_of_refresh_do_nothing(
+    run: Run, workspace: Path, producers: Producers, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "file").write_text("here")
+    (tmp_path / "taken.md").mkdir()
+    folder = Folder(workspace)
+    before, around = folder.tree(), sorted(tmp_path.iterdir())
+    change_both(producers)
+    said = refused(run(*BOTH, *(option.format(folder=tmp_path) for option in options)))
+    assert message in said
+    assert producers.asked == []
+    assert (folder.tree(), sorted(tmp_path.iterdir())) == (before, around)
+
+
+@pytest.mark.parametrize("command", ["verify", "list", "describe poverty_rate"])
+def test_language_is_checked_by_every_command(run: Run, command: str) -> None:
+    assert "--lang de" in refused(run(*command.split(), "--lang", "de"))
+
+
+def test_refresh_writes_several_reports_in_new_folders(
+    run: Run, workspace: Path, producers: Producers, tmp_path: Path
+) -> None:
+    producers.edit(EDITION, CHANGE)
+    paths = [tmp_path / "new" / name for name in ("r.md", "r.html", "r.json")]
+    result = run(*BOTH, *(word for path in paths for word in ("--report", path)), "--lang", "en")
+    assert result.returncode == 10
+    assert result.stderr == ""
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["r.html", "r.json", "r.md"]
+    assert "Sources updated: 1;" in paths[0].read_text(encoding="utf-8")
+    assert json.loads(paths[2].read_text(encoding="utf-8"))["exit_code"] == 10
+
+
+def test_report_that_cannot_be_written_in_the_end_does_not_stop_the_others(
+    run: Run, workspace: Path, producers: Producers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producers.edit(EDITION, CHANGE)
+    save = RefreshReport.save
+
+    def full(self: RefreshReport, path: Path, *, lang: str = "fr") -> Path:
+        if path.suffix == ".md":
+            raise StoreError("no space") from OSError(errno.ENOSPC, "no space")
+        return save(self, path, lang=lang)
+
+    monkeypatch.setattr(RefreshReport, "save", full)
+    result = run(*BOTH, "--report", tmp_path / "r.md", "--report", tmp_path / "r.json")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Erreur : Le disque est plein.")
+    assert (tmp_path / "r.json").is_file()
+    assert Folder(workspace).pair() == (AFTER[0], BEFORE[1])
+
+
+def test_progress_bars_only_on_a_terminal(
+    run: Run, workspace: Path, producers: Producers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cron sends by mail has none."""
+    for command in (BOTH, ("build", "--source", ONE, "--offline"), ("verify",)):
+        assert run(*command).stderr == ""
+    capture = type(sys.stderr)
+    monkeypatch.setattr(capture, "isatty", lambda self: True)
+    for command in (BOTH, ("build", "--source", ONE, "--offline"), ("verify",)):
+        assert f"\r{command[0]}: " in run(*command).stderr
+
+
+# --- where a figure comes from -----------------------------------------------------------------------------------
+
+
+def test_provenance_says_file_line_and_column(run: Run, built: Path) -> None:
+    shown = done(run("provenance", "poverty_rate", "QP034003", "2019")).replace("\u202f", " ")
+    found = qs.provenance("poverty_rate", "QP034003", 2019).frame().iloc[0]
+    assert found["agrees"]
+    assert f"ligne {found['row']}" in shown
+    assert f"{found['column']} = « {found['cell']} »" in shown
+    assert found["sha256"] in shown
+    assert found["file"] in shown
+    assert "Licence Ouverte 2.0" in shown
+    assert f"row {found['row']}" in done(run("provenance", "poverty_rate", "QP034003", "2019", "--lang", "en"))
+
+
+def test_provenance_of_nothing(run: Run) -> None:
+    assert "nom, code ou valeur inconnus" in refused(run("provenance", "poverty_rate", "QP99", "2019"))
+
+
+def test_errors_begin_in_french(run: Run, workspace: Path) -> None:
+    said = refused(run("describe", "poverty_rates"))
+    assert said.startswith("Erreur : nom, code ou valeur inconnus.\nUnknown indicator")
+    assert refused(run("rollback")).startswith("Erreur : impossible avec ce dossier ou les données qui y sont.\n")
 
 
 def test_snapshot_without_build_is_refused(run: Run) -> None:

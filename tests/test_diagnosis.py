@@ -371,11 +371,15 @@ def test_supply_findings_need_an_interval_on_one_side():
 def test_every_facility_of_a_commune_is_beside_its_references(made):
     table = _section(made["corridor-minier-valenciennois"], "Offre de soins").table
     assert len(table.rows) == 5 * len(supply.COMPARED_FACILITIES)
-    assert table.header[4:8:2] == ("Les autres communes du département", "Les autres communes de France")
+    assert table.header[4:8:2] == ("Reste du département", "Reste de la France")
     rows = {(row[0], row[1]): row for row in table.rows}
     assert rows["Escautpont", "Médecins généralistes"][2] == "0"
     assert rows["Condé-sur-l'Escaut", "Centres de santé"][2] == "3"
     assert {row[-1] for row in table.rows if row[1] == "Pharmacies"} == {"à interpréter avec prudence"}
+    # one place for all rows is in the caption
+    alone = _section(made["lille-poles-ressources"], "Offre de soins").table
+    assert alone.caption.startswith("Lille\u00a0: pour")
+    assert [row[0] for row in alone.rows][:2] == ["Médecins généralistes", "Médecins spécialistes (onze spécialités)"]
 
 
 def test_quarters_that_the_source_does_not_cover_are_not_without_structures(made):

@@ -13,6 +13,7 @@ from shapely.geometry import box
 import qpv_sante as qs
 from qpv_sante import export, observations
 from qpv_sante.errors import SchemaError, StoreError, UnknownNameError
+from qpv_sante.figures import save_figure
 
 READ = {".gpkg": gpd.read_file, ".parquet": gpd.read_parquet, ".geojson": gpd.read_file}
 SUFFIXES = list(READ)
@@ -140,3 +141,18 @@ def test_observations_of_the_store_with_their_outlines(tmp_path):
     hidden = back["flag"] == "suppressed"
     assert hidden.sum() == 3 and back.loc[hidden, ["value", "lower", "upper"]].isna().all(axis=None)
     assert back["value"].sum() == pytest.approx(rates["value"].sum())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_figure_gives_the_same_file_twice(suffix, tmp_path):
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    gap = qs.compare("poverty_rate", geo_vintage=2015, year=2019, by="commune", territory="Béziers")
+    paths = [save_figure(qs.plot_gap(gap), tmp_path / f"{turn}{suffix}") for turn in range(2)]
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+    if suffix == ".svg":
+        assert "Béziers" in first.decode() and "<text" in first.decode()
+    if suffix == ".pdf":
+        assert b"/Type3" not in first  # text that can be edited

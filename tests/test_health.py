@@ -78,7 +78,7 @@ def test_a_region_of_perceived_health_is_its_departments_weighted():
 
 def test_withheld_departments_are_counted():
     row = published(compare_health(HEALTH, year=2021, by="region", territory="Occitanie", age="Y5T24")).iloc[0]
-    assert "1 département(s) sous secret sur 13" in row["note"]
+    assert "un département sous secret sur 13" in row["note"]
     alone = published(compare_health(HEALTH, year=2021, territory="Gers", age="Y5T24")).iloc[0]
     assert np.isnan(alone["value"])
     assert alone["flag"] == "suppressed"

@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import builds, cli, export, loading, maps, snapshot, store
+from qpv_sante import builds, cli, export, loading, manifests, maps, snapshot, store
 from qpv_sante.catalogue import catalogue, core_catalogue, load_catalogue
 from qpv_sante.errors import (
     CatalogueError,
@@ -685,6 +685,14 @@ def test_import_is_never_in_the_snapshot(
     """The whole store of the package, with an import beside it, gives the package's own sources only."""
     whole = data / "processed" / "builds" / "whole"
     shutil.copytree(store.snapshot_dir(), whole)
+    told = manifests.read(whole)  # as a build has it: each source with its tables, each table with its source
+    for name, record in told["sources"].items():
+        tables = record.get("tables") or [f"observations/{name}"]
+        record["tables"] = [table for table in tables if f"{table}.parquet" in told["files"]]
+    listed = {f"{table}.parquet" for record in told["sources"].values() for table in record["tables"]}
+    rest = [name.removesuffix(".parquet") for name in told["files"] if name not in listed]
+    told["sources"]["territories"] = {"editions": {}, "tables": rest}
+    manifests.write(whole, told)
     (whole.parents[1] / "CURRENT").write_text("whole\n", encoding="utf-8")
     bring(QPV)
     assert store.current_store().has("observations/ors")  # type: ignore[union-attr]
@@ -821,7 +829,7 @@ def test_command_writes_the_template_imports_and_removes(run: Callable[..., tupl
     assert run("import", "--remove", "ors") == (0, "Effacé : ors@2023\n")
     code, told = run("import", "--remove", "ors")
     assert code == 2
-    assert "Erreur : 'ors' is not an import" in told
+    assert "Erreur : nom, code ou valeur inconnus.\n'ors' is not an import" in told
     assert run("import")[0] == 2
     assert "--source NAME" in run("import", tmp_path / "m.csv")[1]
     assert "one of PATH, --template FILE or --remove NAME" in run("import", "--remove", "a", "--template", "b.csv")[1]

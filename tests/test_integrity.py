@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 import python_calamine
 
 import qpv_sante
-from qpv_sante import content, store
+from qpv_sante import content, manifests, store
 from qpv_sante.catalogue import Table
 from qpv_sante.errors import DownloadError, SchemaError
 from qpv_sante.imports import import_observations
@@ -60,10 +59,16 @@ def flip(path: Path, at: int = -20) -> None:
 
 
 def edit_manifest(folder: Path, change: object) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    """Have a manifest say something else, as if it had been written so."""
+    manifest = manifests.read(folder)
     change(manifest)  # type: ignore[operator]
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    manifests.write(folder, manifest)
+
+
+def forget(manifest: dict[str, dict[str, object]]) -> None:
+    """Take a source out of a manifest, with its table."""
+    manifest["sources"].pop("cnaf_iris")
+    manifest["files"].pop("observations/cnaf_iris.parquet")
 
 
 # --- verify -------------------------------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def test_absent_raw_file_is_no_fault_where_the_figures_are_held(data):
     done = verify(data)
     assert row(done, "raw", name)["status"] == "absent"
     assert done.sound
-    edit_manifest(in_use(data), lambda manifest: manifest["sources"].pop("cnaf_iris"))
+    edit_manifest(in_use(data), forget)
     # the snapshot holds that edition too
     assert verify(data).sound
 
@@ -130,7 +135,7 @@ def test_absent_raw_file_is_no_fault_where_the_figures_are_held(data):
 def test_absent_raw_file_of_figures_that_nobody_holds_is_a_fault(data, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "snapshot_dir", lambda: tmp_path / "nothing")
     (data / "raw" / "cnaf_iris/2020/data_CAF_2020_IRIS_csv.zip").unlink()
-    edit_manifest(in_use(data), lambda manifest: manifest["sources"].pop("cnaf_iris"))
+    edit_manifest(in_use(data), forget)
     done = verify(data)
     assert ("raw", "cnaf_iris/2020/data_CAF_2020_IRIS_csv.zip", "absent") in faults(done)
 
@@ -160,6 +165,43 @@ def test_unreadable_manifest_is_reported_not_raised(data, text):
     done = verify(data)
     assert [(place, status) for place, _, status in faults(done)] == [("processed", "damaged")]
     assert "refresh" in done.problems()["advice"].iloc[0]
+
+
+def test_copy_of_a_manifest_is_verified_too(data):
+    """In the build in use the next refresh writes it again; an earlier build is served by the one that is left."""
+    (in_use(data) / "manifest.copy.json").write_text("{")
+    done = verify(data, lang="en")
+    assert [(place, status) for place, _, status in faults(done)] == [("processed", "damaged")]
+    assert "qpv-sante refresh" in row(done, "processed", "manifest.copy.json")["advice"]
+    later = in_use(data).with_name("29991231T000000000000Z")
+    shutil.copytree(in_use(data), later)
+    manifests.write(later, manifests.read(later))
+    (data / "processed" / "CURRENT").write_text(later.name)
+    done = verify(data)
+    assert done.sound, done
+    assert row(done, "processed", "manifest.copy.json")["status"] == "damaged"
+
+
+def test_manifest_and_its_copy_lost(data):
+    for path in in_use(data).glob("manifest*.json"):
+        path.write_text("{")
+    done = verify(data, lang="en")
+    assert [status for _, _, status in faults(done)] == ["damaged", "damaged"]
+    assert all("qpv-sante refresh" in advice for advice in done.problems()["advice"])
+
+
+def test_snapshot_whose_manifest_lies_is_found(tmp_path, monkeypatch):
+    snapshot = Path(shutil.copytree(store.snapshot_dir(), tmp_path / "snapshot"))
+    monkeypatch.setattr(store, "snapshot_dir", lambda: snapshot)
+    said = manifests.read(snapshot)
+    said["files"]["codes/territories.parquet"]["rows"] += 1
+    said["sources"]["insee_filosofi_qpv"]["rows"] += 1
+    manifests.write(snapshot, said, copied=False)
+    done = verify(tmp_path / "none")
+    assert sorted(name for _, name, _ in faults(done)) == [
+        "manifest.json: codes/territories.parquet",
+        "manifest.json: insee_filosofi_qpv",
+    ]
 
 
 @pytest.mark.parametrize(("text", "status"), [("20000101T000000Z\n", "damaged"), ("", "damaged"), (None, "absent")])
@@ -233,6 +275,10 @@ def test_verification_is_shown_in_both_languages_and_escaped(data):
     assert "&lt;b&gt;x" in bad._repr_html_() and "do &amp; see" in bad._repr_html_()
     assert "raw/<b>x: damaged; do & see" in repr(bad)
     assert set(good.frame()["status"]) <= set(STATUSES)
+    back = Verification((), "en", "Rolled back on <day>")
+    assert back.sound
+    assert "Rolled back on <day>" in repr(back)
+    assert "Rolled back on &lt;day&gt;" in back._repr_html_()
 
 
 # --- workbooks ----------------------------------------------------------------------------------------------------

@@ -404,3 +404,16 @@ def test_land_whose_communes_are_unknown_is_not_left_white():
     assert left.area == pytest.approx(box(20_000, 2_900, 32_100, 32_100).area, rel=0.001)
     slivers = known.set_geometry([box(0, 0, 39_000, 40_000)], crs=2154)
     assert _map_layers._beyond(land, slivers, (5_000, 5_000, 45_000, 30_000)).iloc[0].is_empty
+
+
+def test_a_name_that_would_cover_another_is_left_out():
+    import matplotlib.pyplot as plt
+
+    crowd = quarters([float(i) for i in range(12)]).assign(name=[f"Quartier au nom bien long, {i}" for i in range(12)])
+    crowd = crowd.set_geometry([box(3.2 + 0.001 * i, 43.34, 3.2005 + 0.001 * i, 43.3405) for i in range(12)], crs=4326)
+    ax = plt.figure(figsize=(3, 3)).add_axes((0.1, 0.1, 0.8, 0.8))
+    names = by_gid(draw(crowd, ax=ax), "name")
+    assert 0 < len(names) < 12
+    boxes = [name.get_window_extent() for name in names]
+    for place, one in enumerate(boxes):
+        assert not any(one.shrunk(0.98, 0.98).overlaps(other) for other in boxes[place + 1 :])

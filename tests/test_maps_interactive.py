@@ -349,11 +349,12 @@ def test_outlines_of_communes_and_practices_are_layers():
     read, data = Page(made.html), data_of(made)
     switches = {e["data-layer"] for e in read.all(tag="input", type="checkbox")}
     assert {"quarters", "outlines", "commune-outlines", "communes", "practices"} <= switches
-    (practice,) = data["practices"]
-    assert practice["name"].startswith("Quartier Santé (Montpellier")
+    names = [practice["name"].partition(" (")[0] for practice in data["practices"]]
+    assert sorted(names) == ["MSP Montpellier-Cévennes", "Quartier Santé"]
     west, south, east, north = data["home"]
-    assert west < practice["at"][0] < east and south < practice["at"][1] < north
-    assert practice["name"] in plain(read.one(tag="footer")["text"])
+    for practice in data["practices"]:
+        assert west < practice["at"][0] < east and south < practice["at"][1] < north
+        assert practice["name"] in plain(read.one(tag="footer")["text"])
     without = qs.explore_map("poverty_rate", geo_vintage=2024, year=2021, territory="Marseille", practices=True)
     assert "Aucune pratique citée" in plain(Page(without.html).one(tag="footer")["text"])
     assert "commune-outlines" not in {e["data-layer"] for e in Page(without.html).all(tag="input", type="checkbox")}

@@ -236,7 +236,7 @@ def test_manifest_counts_and_names_its_files(built: Path) -> None:
         path = current.path / name
         assert (record["bytes"], record["sha256"]) == (path.stat().st_size, store.sha256_of(path))
         assert record["rows"] == len(pd.read_parquet(path))
-    assert set(manifest["files"]) == {name for name in files_of(current.path) if name != "manifest.json"}
+    assert set(manifest["files"]) == {name for name in files_of(current.path) if name.endswith(".parquet")}
     filosofi = manifest["sources"]["insee_filosofi_qpv"]
     assert filosofi["rows"] == 4 * (8 * 4 + 7)
     assert filosofi["editions"]["2019"]["counts"] == {
@@ -568,7 +568,7 @@ def test_reader_of_the_old_store_is_not_disturbed(workspace: Path, producers: Pr
     build(ONE, accept_changes=True)
     assert held.observations(ONE).set_index("geo_code")["value"]["QN03401M"] == 62
     assert len(held.zones("qpv_2015")) == 7
-    assert held.manifest["files"].keys() == files_of(held.path).keys() - {"manifest.json"}
+    assert held.manifest["files"].keys() == files_of(held.path).keys() - {"manifest.json", "manifest.copy.json"}
 
 
 def test_two_builds_at_once(workspace: Path) -> None:
@@ -603,19 +603,22 @@ def test_folder_that_cannot_be_written(producers: Producers, tmp_path: Path) -> 
 # --- a store that is not whole -----------------------------------------------------------------------------------
 
 
-def break_manifest(build_folder: Path, text: str) -> None:
-    (build_folder / "manifest.json").write_text(text, encoding="utf-8")
+def break_manifest(build_folder: Path, text: str | None) -> None:
+    """Write something else, or cut it, in both files."""
+    for name in ("manifest.json", "manifest.copy.json"):
+        content = (build_folder / name).read_text(encoding="utf-8")[:200] if text is None else text
+        (build_folder / name).write_text(content, encoding="utf-8")
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut manifest": (lambda path: os.truncate(path / "manifest.json", 200), "manifest.json is damaged"),
+    "cut manifest": (lambda path: break_manifest(path, None), "manifest.json is damaged"),
     "empty manifest": (lambda path: break_manifest(path, "{}"), "it lacks format, created, sources, files"),
     "manifest of something else": (lambda path: break_manifest(path, '["a"]'), "is damaged"),
     "other format": (
         lambda path: break_manifest(path, '{"format": 99, "created": "", "sources": {}, "files": {}}'),
         "format 99, expected 1",
     ),
-    "no manifest": (lambda path: (path / "manifest.json").unlink(), "No manifest"),
+    "no manifest": (lambda path: [one.unlink() for one in path.glob("manifest*")], "No manifest"),
     "missing table": (
         lambda path: (path / "codes" / "qpv.parquet").unlink(),
         "qpv.parquet: .* bytes expected, got None",
@@ -661,7 +664,7 @@ def test_build_after_a_damaged_one_takes_over_what_is_sound(workspace: Path, cap
 def test_build_after_an_unreadable_manifest_starts_afresh(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
     processed = workspace / "processed"
     damaged = processed / "builds" / (processed / "CURRENT").read_text(encoding="utf-8").strip()
-    os.truncate(damaged / "manifest.json", 200)
+    break_manifest(damaged, None)
     assert build(ONE, OTHER).failures == {}
     assert "The previous build is not whole and is not reused" in caplog.text
     current = store.current_store()

@@ -94,6 +94,8 @@ def test_a_composite_territory_is_what_compare_gives(lille):
     chosen = ["poverty_rate", "decile_ratio", "rsa_recipient_share", "population"]
     _as_compare(lille[lille["indicator"].isin(chosen)], "lille-poles-ressources", 2015)
     assert set(lille["geo_level"]) == {"composite"}
+    assert set(lille["commune_n_places"]) == {4}
+    assert set(lille["urban_unit_n_places"]) == {1}
 
 
 def test_what_is_not_aggregated_has_no_value_and_says_why(occitanie, lille):
@@ -238,7 +240,7 @@ def test_the_figure_in_english_and_in_given_axes(lille):
     assert "Its 2 QPV together, 2015 zoning, among the single QPV of the region" in _texts(axes, "subtitle")[0].replace(
         "\n", " "
     )
-    assert {"QPV\ntogether", "Urban\nunits", "QPV with\na value"} == set(_texts(axes, "head"))
+    assert {"QPV\ntogether", "Urban unit", "QPV with\na value"} == set(_texts(axes, "head"))
     said = plain(qs.figure_alt_text(axes, "en"))
     assert "its 2 QPV together (2015 zoning)" in said
     assert "by indicator: 2 out of 2." in said

@@ -16,7 +16,7 @@ import pytest
 from test_health_readers import NATIONAL, RECORDS, cnam, workbook
 
 from conftest import Producers
-from qpv_sante import pipeline, store
+from qpv_sante import manifests, pipeline, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import StoreError, UnavailableLevelError, UnknownNameError
@@ -271,9 +271,9 @@ def test_stored_value_that_is_not_that_of_the_cell_is_told(workspace):
     frame.loc[here, ["value", "lower", "upper"]] = 61.8
     path.unlink()
     frame.to_parquet(path, index=False)
-    manifest = json.loads((current.path / "manifest.json").read_text())
+    manifest = manifests.read(current.path)
     manifest["files"]["observations/insee_filosofi_qpv.parquet"]["bytes"] = path.stat().st_size
-    (current.path / "manifest.json").write_text(json.dumps(manifest))
+    manifests.write(current.path, manifest)
     found = only("poverty_rate", "QP034001", 2019, lang="en")
     assert found[["value", "cell", "agrees"]].tolist() == [61.8, "60,8", False]
     assert found["note"] == "the cell does not give the stored value: see `verify`"

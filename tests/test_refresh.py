@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import killing
 import pandas as pd
@@ -29,14 +30,14 @@ from werkzeug import Response
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import builds, transfer
+from qpv_sante import builds, history, sessions, transfer
 from qpv_sante import refresh as public_refresh
-from qpv_sante.catalogue import core_catalogue
+from qpv_sante.catalogue import Source, core_catalogue
 from qpv_sante.cli import app
 from qpv_sante.errors import UnknownNameError
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.refresh.outcome import CHANGED, FAILED, NOTHING
-from qpv_sante.refresh.probing import Probe, State, survey
+from qpv_sante.refresh.probing import Probe, State, Survey, survey
 
 # Odissé, whose platform tells the date of a dataset
 DATASET = "spf_barometer_2024"
@@ -48,8 +49,8 @@ METADATA = (
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BACKOFF", 0.005)
-    monkeypatch.setattr(transfer, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(sessions, "BACKOFF", 0.005)
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @pytest.fixture
@@ -68,7 +69,12 @@ def tagged(folder: Folder, producers: Producers) -> Folder:
 
 def probe(key: str, lock: Lock) -> Probe:
     source = core_catalogue().source(key.partition("@")[0])
-    return survey([source], lock).probes[key]
+    return asked([source], lock).probes[key]
+
+
+def asked(sources: list[Source], lock: Lock) -> Survey:
+    with sessions.new_session() as session:
+        return survey(sources, lock, session)
 
 
 # --- what the producers say --------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def test_date_of_a_dataset(producers: Producers) -> None:
     producers.metadata(METADATA, title="Baromètre", modified="2025-01-01")
     assert probe(key, dataset_lock("2025-01-01")).state is State.UNCHANGED
     producers.answers[METADATA.removeprefix("https://")] = b"[1, 2"
-    found = survey([source], dataset_lock("2025-01-01"))
+    found = asked([source], dataset_lock("2025-01-01"))
     assert found.probes[key].state is State.UNKNOWN
     assert "nor the metadata of a dataset" in found.silent_pages[METADATA]
     assert ("GET", file) not in producers.asked
@@ -218,8 +224,8 @@ def test_one_host_is_asked_at_most_twice_at_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(transfer.Transfer, "open", counted)
     sources = [source for name, source in core_catalogue().sources.items() if name.startswith("insee_filo")]
-    survey(sources, Lock(None))
-    assert most[0] == transfer.PER_HOST
+    asked(sources, Lock(None))
+    assert most[0] == sessions.PER_HOST
 
 
 # --- what is downloaded, built and kept --------------------------------------------------------------------------
@@ -310,18 +316,91 @@ def test_geography_is_assembled_again(folder: Folder, producers: Producers) -> N
 
 
 def test_lock_newer_than_the_store(tagged: Folder, producers: Producers) -> None:
-    """What a run that was killed between the two leaves, or a rollback."""
+    """What a run that was killed between the two leaves."""
+    before = tagged.current.path.name
+    change_both(producers)
+    assert refresh().exit_code() == CHANGED
+    tagged.pointer.write_text(f"{before}\n")
+    assert tagged.pair() == BEFORE
+    assert not qs.verify(tagged.root).sound
+    producers.asked.clear()
+    report = public_refresh()
+    assert outcome(report).reasons == ["files newer than the store: 2021"]
+    assert not {producers.address(EDITION), producers.address(OTHER_EDITION)} & set(producers.downloads())
+    assert tagged.pair() == AFTER
+    tagged.check()
+
+
+def test_refresh_does_not_undo_a_rollback(tagged: Folder, producers: Producers) -> None:
+    """A rollback is upheld and told, by every refresh and by `verify`, until it is undone or the producer moves."""
+    change_both(producers)
+    assert refresh().exit_code() == CHANGED
+    left = tagged.current.path.name
+    builds.rollback(tagged.root)
+    day = history.rolled_back(tagged.root / "processed").day  # type: ignore[union-attr]
+    checked = qs.verify(tagged.root, lang="en")
+    assert checked.sound, checked
+    assert f"Rolled back on {day} (from {left}): the figures of {OTHER}, {ONE} come from the earlier" in checked.state
+    rows = checked.frame().set_index("name")
+    for key in (EDITION, OTHER_EDITION):
+        assert rows.loc[key, ["status", "advice"]].tolist() == ["rolled_back", ""]
+        assert rows.loc[key, "expected"] == tagged.lock.get(key).sha256  # type: ignore[union-attr]
+
+    producers.asked.clear()
+    report = public_refresh()
+    assert {one.status for one in report.outcomes if one.source in (ONE, OTHER)} == {"unchanged"}
+    assert report.repairs == [("rolled_back", f"{day}, {left}: {OTHER}, {ONE}")]
+    assert report.repairs[0] in report.warnings
+    assert tagged.pair() == BEFORE
+    assert not {producers.address(EDITION), producers.address(OTHER_EDITION)} & set(producers.downloads())
+
+    # one of the producers publishes a third file: that source goes on, the other one stays
+    producers.edit(EDITION, ("QN03401M;62", "QN03401M;64"))
+    report = public_refresh()
+    assert outcome(report).status == "changed"
+    assert outcome(report).changes.examples["moved"][["before", "after"]].to_numpy().tolist() == [[BEFORE[0], 64.0]]
+    assert report.repairs == [("rolled_back", f"{day}, {left}: {OTHER}")]
+    assert tagged.pair() == (64.0, BEFORE[1])
+    checked = qs.verify(tagged.root)
+    assert checked.sound, checked
+    assert OTHER in checked.state
+    assert ONE + " " not in checked.state
+
+    # asked for by name, the other one is taken again: nothing is rolled back any more
+    report = refresh(OTHER)
+    assert outcome(report, OTHER).reasons == ["files newer than the store: 2020"]
+    assert report.repairs == []
+    assert tagged.pair() == (64.0, AFTER[1])
+    assert qs.verify(tagged.root).state == ""
+    tagged.check()
+    assert refresh().exit_code() == NOTHING
+
+
+def test_rollback_undone(tagged: Folder, producers: Producers) -> None:
     change_both(producers)
     assert refresh().exit_code() == CHANGED
     builds.rollback(tagged.root)
     assert tagged.pair() == BEFORE
-    producers.asked.clear()
-    report = refresh()
-    assert outcome(report).reasons == ["files newer than the store: 2021"]
-    assert report.exit_code() == CHANGED
-    assert producers.downloads() == []
+    builds.rollback(tagged.root, undo=True)
     assert tagged.pair() == AFTER
+    assert qs.verify(tagged.root).state == ""
     tagged.check()
+    assert public_refresh([ONE, OTHER]).exit_code() == NOTHING
+
+
+def test_table_that_is_damaged_after_a_rollback_is_built_again(tagged: Folder, producers: Producers) -> None:
+    """From the file that there is: figures that cannot be read are worth less than those that were put aside."""
+    producers.edit(EDITION, CHANGE)
+    assert refresh().exit_code() == CHANGED
+    builds.rollback(tagged.root)
+    path = tagged.current.path / "observations" / f"{ONE}.parquet"
+    size = path.stat().st_size
+    path.unlink()
+    path.write_bytes(bytes(size))
+    report = public_refresh()
+    assert "damaged in the store" in outcome(report).reasons
+    assert tagged.pair()[0] == AFTER[0]
+    assert report.repairs == []
 
 
 def test_another_version_of_the_package_builds_again_without_a_download(
@@ -447,7 +526,7 @@ def test_command_line(folder: Folder, producers: Producers, tmp_path: Path) -> N
     paths = [tmp_path / f"r{suffix}" for suffix in (".md", ".json", ".html")]
     code, said = run(*ASKED, *(word for path in paths for word in ("--report", str(path))), "--lang", "en")
     assert code == CHANGED
-    assert "2 source(s) updated" in said
+    assert "Sources updated: 2;" in said
     assert folder.pair() == AFTER
     markdown, document = paths[0].read_text(encoding="utf-8"), json.loads(paths[1].read_text(encoding="utf-8"))
     assert "| Centre Ville (QN03401M) |" in markdown
@@ -484,18 +563,23 @@ def test_rollback_on_the_command_line(folder: Folder, producers: Producers) -> N
     assert code == 0
     assert folder.current.path.name in said
     assert folder.pair()[0] == 63
+    assert "rollback --undo" in said
     assert run("rollback")[0] == 0
     assert folder.pair()[0] == BEFORE[0]
+    code, said = run("verify", "--lang", "en")
+    assert code == 0
+    assert "Rolled back on" in said
+    code, said = run("refresh")
+    assert "Retour en arrière maintenu" in said
+    assert folder.pair()[0] == BEFORE[0]
+    assert run("rollback", "--undo")[0] == 0
+    assert folder.pair()[0] == 64
+    assert run("rollback", "--undo")[0] != 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["refresh", "--source", "insee_filosofi_qvp"], "Did you mean 'insee_filosofi_qpv'"),
-        (["refresh", "--fail-on", "error"], "Unknown level 'error'"),
-        (["refresh", "--report", "r.pdf"], ".md"),
-        (["refresh", "--keep", "0"], "keep is 0"),
-        (["refresh", "--accept", "nobody"], "Unknown source 'nobody'"),
         (["refresh", "--nothing"], "nothing"),
         (["rollback"], "Nothing was built"),
     ],

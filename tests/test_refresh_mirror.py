@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from refreshing import Folder, outcome
 
 import qpv_sante as qs
-from qpv_sante import transfer
+from qpv_sante import sessions, transfer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "mirror" / "serve.py"
 SOURCE = "insee_filosofi_qpv2024"
@@ -63,7 +64,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_keeps_the_real_figures(once: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "SPEED_WINDOW", 0.3)
-    monkeypatch.setattr(transfer, "BACKOFF", 0.0)
+    monkeypatch.setattr(sessions, "BACKOFF", 0.0)
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setenv("QPV_SANTE_DATA", str(once))
     folder = Folder(once)
     entry = folder.lock.get(f"{SOURCE}@2021")

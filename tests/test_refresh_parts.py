@@ -494,7 +494,7 @@ def test_html_escapes_everything(hostile: RefreshReport, tmp_path: Path, lang: s
 def test_markdown_stays_in_its_cells(hostile: RefreshReport, tmp_path: Path, lang: str) -> None:
     text = hostile.save(tmp_path / "r.md", lang=lang).read_text(encoding="utf-8")
     outside = [line for line in text.splitlines() if not line.startswith("    ")]  # a code block is read as it is
-    assert "<script" not in "\n".join(outside)
+    assert not re.search(r"(?<!\\)<script", "\n".join(outside))
     assert "[a](" not in "\n".join(outside).replace("\\[a\\](", "")
     tables = [line for line in outside if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables}
@@ -506,8 +506,10 @@ def test_markdown_stays_in_its_cells(hostile: RefreshReport, tmp_path: Path, lan
 def test_french_and_english(hostile: RefreshReport, tmp_path: Path) -> None:
     french = hostile.save(tmp_path / "fr.md").read_text(encoding="utf-8")
     english = hostile.save(tmp_path / "en.md", lang="en").read_text(encoding="utf-8")
-    assert "# Actualisation des données du 2026-11-24 05:30 UTC" in french
-    assert "1 source(s) mise(s) à jour, 1 en échec, 0 inchangée(s)." in french
+    assert "# Actualisation des données du 24/11/2026 à 05:30 UTC" in french
+    assert "Sources mises à jour : 1 ; en échec : 1 ; inchangées : 0." in french.replace("\u202f", " ").replace(
+        "\u00a0", " "
+    )
     assert "Les derniers chiffres valides restent en usage." in french
     assert "30,5" in french
     assert "12\u202f345" in french
@@ -538,6 +540,18 @@ def test_withheld_value_is_a_word_and_never_a_number(tmp_path: Path) -> None:
     assert "nan" not in text.lower()
 
 
+@pytest.mark.parametrize("kind", ["manifest", "manifest_lost", "going_on", "record", "import", "rolled_back"])
+def test_repairs_are_told_in_both_languages(tmp_path: Path, kind: str) -> None:
+    made = report(one(), repairs=[(kind, "builds/2026")])
+    assert made.warnings == [(kind, "builds/2026")]
+    assert (made.exit_code(), made.exit_code("warning")) == (0, 1)
+    lines = []
+    for lang in ("fr", "en"):
+        text = made.save(tmp_path / "r.md", lang=lang).read_text(encoding="utf-8")
+        lines += [line for line in text.splitlines() if "builds/2026" in line]
+    assert len(lines) == len(set(lines)) == 2
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -545,7 +559,7 @@ def test_withheld_value_is_a_word_and_never_a_number(tmp_path: Path) -> None:
         (report(one("changed")), "Des fichiers ont changé, mais aucun chiffre."),
         (report(one(), dry_run=True), "Essai"),
         (report(one("failed", problem="disque"), problem="disque plein"), "Rien n'a pu être mis en service"),
-        (report(one("failed", problem="x")), "Aucun chiffre en usage."),
+        (report(one("failed", problem="x")), "Aucun chiffre de cette source n'est disponible."),
         (
             report(one("failed", problem="s@1: no", probes=[Probe("s@1", State.UNREACHABLE, "u", "no")])),
             "HTTPS_PROXY",

@@ -48,6 +48,13 @@ def test_english():
     assert last[2:] == ["−3.0", "7", "unreliable"]
 
 
+def test_codes_have_words():
+    frame = pd.DataFrame({"interval": ["secrecy"], "funnel_position": ["above_99_8"], "same_outline": [True]})
+    _, row = _cells(qs.format_table(frame).to_html())
+    assert row == ["bornes du secret", "au-dessus (99,8 %)", "oui"]
+    assert _cells(qs.format_table(frame, lang="en").to_html())[1] == ["bounds of secrecy", "above (99.8%)", "yes"]
+
+
 def test_numbers_stand_on_the_right_and_words_on_the_left():
     html = qs.format_table(FRAME).to_html()
     sides = re.findall(r"td\.col(\d) \{\s*text-align: (\w+)", html)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 AMONG = ("country", "region")
 REFERENCES = ("commune", "urban_unit", "region", "country")
 _ROW_HEIGHT, _AXES_WIDTH = 0.36, 3.9  # inches
-_OWN_COLUMN, _REFERENCE_COLUMN, _COUNT_COLUMN = 58.0, 122.0, 174.0  # points, from the right edge of the axes
+_OWN_COLUMN, _REFERENCE_COLUMN = 58.0, 122.0  # points, from the right edge of the axes
 _BOX_COLOUR, _LINE_COLOUR, _MEDIAN_COLOUR = "#c9d8ea", "#8a8a8a", "#3b3b3b"
 # keeps a text readable on a hatched row
 _PATCH: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -106,10 +106,12 @@ def _words(frame: pd.DataFrame, lang: style.Lang) -> dict[str, Any]:
     if not _of_territory(frame):
         return words
     territory = words | TERRITORY_TEXTS[lang]
-    # a commune, an urban unit is its own reference: one, in the singular
-    level = str(frame["geo_level"].iloc[0])
-    own = {level: words["reference"][level]} if level in words["reference"] else {}
-    return territory | {"reference": territory["reference"] | own}
+    single = {
+        reference: word
+        for reference, word in words["reference"].items()
+        if f"{reference}_n_places" in frame and frame[f"{reference}_n_places"].iloc[0] == 1
+    }
+    return territory | {"reference": territory["reference"] | single}
 
 
 def _filled(words: dict[str, Any], name: str, frame: pd.DataFrame, among: str, lang: style.Lang) -> str:
@@ -195,8 +197,9 @@ def _write(ax: Axes, rows: pd.DataFrame, words: dict[str, Any], reference: str, 
                 middle = (float(row.x_min) + float(row.x_max)) / 2
                 ax.text(middle, row.y + 0.26, both, ha="center", **ends)
         else:
-            missing_total = row.total and pd.isna(row.value) and pd.notna(row.upper)
-            said = words["total_bounds" if missing_total else "total" if row.total else "nothing"]
+            total = row.total and row.n_used > 0
+            bounded = total and pd.isna(row.value) and pd.notna(row.upper)
+            said = words["total_bounds" if bounded else "total" if total else "nothing"]
             said = said.format(lower=number(float(row.lower)), upper=number(float(row.upper)))
             ax.text(0.5, row.y, style.typography(said, lang), ha="center", va="center", fontsize=7, color=style.MUTED,
                     style="italic", gid="nothing", bbox=_PATCH)  # fmt: skip
@@ -214,18 +217,24 @@ def _write(ax: Axes, rows: pd.DataFrame, words: dict[str, Any], reference: str, 
                     gid="reference_text", **edge)  # fmt: skip
         if "used" in words:
             counted = [style.format_number(number, 0, lang=lang) for number in (row.n_used, row.n_total)]
-            ax.annotate("/".join(counted), (1, row.y), (_COUNT_COLUMN, 0), ha="right", color=style.MUTED, gid="count",
-                        **edge)  # fmt: skip
+            ax.annotate("/".join(counted), (1, row.y), (_count_column(rows), 0), ha="right", color=style.MUTED,
+                        gid="count", **edge)  # fmt: skip
     ax.set_yticks(rows["y"].to_list(), names)
     ax.tick_params("both", length=0, labelsize=style.SMALL_SIZE, labelfontfamily=style.FONT)
     for tick in ax.get_yticklabels():
         tick.set_linespacing(0.95)
     heads = [(words["own"], _OWN_COLUMN), (words["reference"][reference], _REFERENCE_COLUMN)]
-    heads += [(words["used"], _COUNT_COLUMN)] if "used" in words else []
+    heads += [(words["used"], _count_column(rows))] if "used" in words else []
     for text, place in heads:
         ax.annotate(text, (1, 1), (place, -2), xycoords="axes fraction", textcoords="offset points", ha="right",
                     va="bottom", fontsize=style.SMALL_SIZE, color=style.MUTED, linespacing=1.0, gid="head",
                     annotation_clip=False)  # fmt: skip
+
+
+def _count_column(rows: pd.DataFrame) -> float:
+    """Right edge of the QPV with a value out of all: thousands of them need room."""
+    digits = len(str(rows["n_used"].max())) + len(str(rows["n_total"].max()))
+    return _REFERENCE_COLUMN + max(52.0, 7.0 * digits + 18)
 
 
 def _title(frame: pd.DataFrame) -> str:
@@ -277,7 +286,7 @@ def _write_around(
 
     words = _words(frame, lang)
     first = frame.iloc[0]
-    last_column = _COUNT_COLUMN if "used" in words else _REFERENCE_COLUMN
+    last_column = _count_column(rows) if "used" in words else _REFERENCE_COLUMN
     marked = rows[~rows["total"]]
     dot: dict[str, Any] = {"ls": "", "marker": style.QPV_MARKER, "markersize": 7}
     handles: list[Any] = []

@@ -30,7 +30,7 @@ def scaled(frame: pd.DataFrame, *, reference: str = "commune", among: str = "cou
         and `total`. A row whose values are all one has its marks in the middle; a row without any value has none. A
         `total`, the count of several QPV together, has no mark: it has no place on a scale of single QPV.
     """
-    needed = [*_REQUIRED, f"{reference}_value", *(f"qpv_{among}_{part}" for part in _PARTS)]
+    needed = [*_REQUIRED, f"{reference}_value", f"{reference}_n_places", *(f"qpv_{among}_{part}" for part in _PARTS)]
     absent = [name for name in needed if name not in frame.columns]
     if absent:
         raise SchemaError(f"plot_profile needs a frame as positions() gives it; missing columns: {', '.join(absent)}.")

@@ -19,6 +19,7 @@ import msgspec
 
 from qpv_sante import store
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, catalogue_problems
+from qpv_sante.durable import write_whole
 from qpv_sante.errors import CatalogueError, StoreError
 
 log = logging.getLogger(__name__)
@@ -89,15 +90,11 @@ def save_record(record: ImportRecord, root: Path | None = None) -> Path:
     import tomli_w
 
     path = record_path(record.source.id, root)
-    aside = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(_HEADER + tomli_w.dumps(_plain(msgspec.to_builtins(record))), encoding="utf-8")
-        aside.replace(path)
+        write_whole(path, _HEADER + tomli_w.dumps(_plain(msgspec.to_builtins(record))))
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
     return path
 
 

@@ -187,7 +187,7 @@ def _written_boxes(ax: Axes) -> list[Any]:
 
 
 def write_names(ax: Axes, scene: Scene) -> None:
-    """Names of the QPV, inside a polygon that can hold its name, else beside it without overlap."""
+    """Names of the QPV, inside a polygon that can hold its name, else beside it without overlap, else none."""
     from matplotlib.patheffects import withStroke
 
     dpi = style.root_figure(ax).dpi
@@ -196,6 +196,7 @@ def write_names(ax: Axes, scene: Scene) -> None:
     shapes = scene.zones.geometry
     corners = [ax.transData.transform(np.array(shape.bounds).reshape(2, 2)).ravel() for shape in shapes]
     taken: list[Any] = list(corners)
+    written: list[Any] = []
     for name, shape, around in zip(scene.zones["name"], shapes, corners, strict=True):
         point = shape.representative_point()
         label = ax.annotate(
@@ -207,9 +208,16 @@ def write_names(ax: Axes, scene: Scene) -> None:
         half = (size.width / 2, size.height / 2)
         if around[2] - around[0] > 1.1 * size.width and around[3] - around[1] > 3 * size.height:
             taken.append(_box(centre, half))
+            written.append(taken[-1])
             continue
         place = _free_place(around, half, frame.extents, taken)
-        taken.append(_box(place, half))
+        box = _box(place, half)
+        if any(_overlap(box, other) for other in written):
+            # two names over one another say less than one; the list of the QPV is in the tables
+            label.remove()
+            continue
+        taken.append(box)
+        written.append(box)
         label.set_position(tuple((np.array(place) - centre) * 72 / dpi))
 
 

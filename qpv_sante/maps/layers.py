@@ -144,7 +144,8 @@ def draw_background(ax: Axes, scene: Scene) -> list[str]:
         fill["facecolor"] = style.BACKGROUND if scene.focus is None else _NEIGHBOUR
         if departments is not None and len(departments):
             beyond = _beyond(scene.background["department"], scene.background["commune"], (west, south, east, north))
-            beyond.plot(ax=ax, zorder=1, gid="beyond", aspect=None, facecolor=fill["facecolor"], edgecolor="none")
+            if not beyond.is_empty.all():
+                beyond.plot(ax=ax, zorder=1, gid="beyond", aspect=None, facecolor=fill["facecolor"], edgecolor="none")
         communes.plot(ax=ax, zorder=1.1, gid="communes", **fill)
         if scene.focus is not None:
             scene.focus.boundary.plot(ax=ax, color="#8f8b80", linewidth=1.1, zorder=2, aspect=None, gid="focus-border")

@@ -12,15 +12,8 @@ from qpv_sante import style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.geography import department_of_qpv, fold, is_overseas
 from qpv_sante.maps import labels, layers
-from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
 
-_INTERVALS = {
-    "sampling": {"fr": "intervalle de confiance", "en": "confidence interval"},
-    "process": {"fr": "fluctuation aléatoire", "en": "random fluctuation"},
-    "rounding": {"fr": "bornes de l'arrondi", "en": "bounds of rounding"},
-    "secrecy": {"fr": "bornes du secret", "en": "bounds of secrecy"},
-    "model": {"fr": "intervalle du modèle", "en": "model interval"},
-}
 WORDS: dict[str, dict[str, str]] = {
     "fr": {
         "zoning": "Quartiers prioritaires (QPV, zonage {vintage})",
@@ -166,8 +159,9 @@ def quarter_lines(
         span = words["unpublished"]
         if pd.notna(lower) and pd.notna(upper):
             ends = [number(end, indicator.decimals) for end in (lower, upper)]
-            kind = _INTERVALS.get(str(row.get("interval")), {}).get(lang)
-            span = f"{ends[0]} – {ends[1]}" + (f"\u202f{symbol}" if symbol else "") + (f" ({kind})" if kind else "")
+            told = str(row.get("interval", "none"))
+            kind = "" if told == "none" else f" ({INTERVAL_LABELS[told][lang]})"
+            span = f"{ends[0]} – {ends[1]}" + (f"\u202f{symbol}" if symbol else "") + kind
         lines.append((words["interval"], span))
         n, base = row.get("n"), row.get("denominator")
         sizes = {"n": number(n, 0), "denominator": number(base, 0)} if pd.notna(n) or pd.notna(base) else {}

@@ -33,17 +33,18 @@ class Subject:
         Host communes of a QPV, to tell it from others of its name; empty for a territory.
     names : dict of str to str
         Name of each reference; empty where the subject lies in none.
+    n_places : dict of str to int
+        Number of territories that make up each reference.
     region : str
         Code of the region that holds every QPV of it; empty where there is none, or several.
-    n_regions : int
     """
 
     place: Territory
     geo_vintage: int
     commune_names: str
     names: dict[str, str]
+    n_places: dict[str, int]
     region: str
-    n_regions: int
 
     @property
     def is_quarter(self) -> bool:
@@ -176,8 +177,13 @@ def of_quarter(quarter: Quarter) -> Subject:
             "region": places.name_of("region", quarter.region) if quarter.region else "",
             "country": METROPOLITAN_FRANCE.name,
         },
+        n_places={
+            "commune": len(quarter.communes),
+            "urban_unit": int(bool(unit)),
+            "region": int(bool(quarter.region)),
+            "country": 1,
+        },
         region=quarter.region,
-        n_regions=int(bool(quarter.region)),
     )
 
 
@@ -218,8 +224,8 @@ def _of_territory(place: Territory, geo_vintage: int | None, lang: str) -> Subje
             "region": places.name_of("region", regions[0]) if len(regions) == 1 else "",
             "country": METROPOLITAN_FRANCE.name,
         },
+        n_places={level: len(codes) for level, codes in held.items()} | {"country": 1},
         region=regions[0] if len(regions) == 1 else "",
-        n_regions=len(regions),
     )
 
 

@@ -17,8 +17,9 @@ from qpv_sante.territories import Territory
 
 REFERENCES = ("commune", "urban_unit", "region", "country")
 AREAS = ("region", "country")
-_REFERENCE_PARTS = ("name", "value", "lower", "upper", "interval", "n_used", "n_total", "coverage", "n_unreliable",
-                    "note", "source")  # fmt: skip
+_REFERENCE_PARTS = ("name", "n_places", "value", "lower", "upper", "interval", "n_used", "n_total", "coverage",
+                    "n_unreliable", "note", "source")  # fmt: skip
+_REFERENCE_COUNTS = ("n_places", "n_used", "n_total", "n_unreliable")
 _AREA_PARTS = ("min", "q1", "median", "q3", "max", "n_used", "n_total", "quartile")
 POSITION_COLUMNS = (
     *("geo_level", "geo_code", "name", "commune_names", "geo_vintage"),
@@ -100,13 +101,13 @@ def positions(
         are in `unit`. `geo_level` is `qpv`, or the territory's, whose `geo_code` is then its typed code.
         `value, lower, upper, interval, flag` are the quarter's, or those of the territory's QPV together, `n_used` of
         `n_total` with a value; without a value, the flag and the `note` say why. For each of
-        `commune, urban_unit, region, country`: `_name` of the territory (the host communes together; the country is
-        metropolitan France), `_value`, its bounds, `_n_used` of `_n_total` territories that make it up, `_coverage`,
-        and `_note`, which says why there is no value; these territories contain the QPV. Counts have none. For the
-        QPV of the `region` and of the `country` (overseas included): `qpv_region_min`, `_q1`, `_median`, `_q3`,
-        `_max` (unweighted), the `_n_used` of `_n_total` QPV with a value, and `_quartile`, 1 where the value is among
-        those of the lowest quarter of the QPV, 4 for the highest; missing where there is no value, where fewer than
-        four QPV have one, and for the total of several QPV. A territory over several regions is in none.
+        `commune, urban_unit, region, country`: `_name` of the `_n_places` territories (the host communes together; the
+        country is metropolitan France), `_value`, its bounds, `_n_used` of `_n_total` published figures that make it
+        up, `_coverage`, and `_note`, which says why there is no value; these territories contain the QPV. Counts have
+        none. For the QPV of the `region` and of the `country` (overseas included): `qpv_region_min`, `_q1`, `_median`,
+        `_q3`, `_max` (unweighted), the `_n_used` of `_n_total` QPV with a value, and `_quartile`, 1 where the value is
+        among those of the lowest quarter of the QPV, 4 for the highest; missing where there is no value, where fewer
+        than four QPV have one, and for the total of several QPV. A territory over several regions is in none.
 
     Raises
     ------
@@ -187,12 +188,13 @@ def _positions(
             found = _reference(reference, figures, subject, quarters, members, min_coverage, lang)
             row |= {f"{reference}_{part}": found.get(part) for part in _REFERENCE_PARTS}
             row[f"{reference}_name"] = subject.names[reference]
+            row[f"{reference}_n_places"] = subject.n_places[reference]
         # a total has no place among the parts that make it up
         placed = own["value"] if known.kind != "count" or len(members) == 1 else float("nan")
         rows.append(row | _among(indicator, placed, spreads))
     frame = pd.DataFrame(rows, columns=list(POSITION_COLUMNS))
     numbers = [f"{reference}_{part}" for reference in REFERENCES for part in ("value", "lower", "upper", "coverage")]
-    counts = [f"{reference}_{part}" for reference in REFERENCES for part in ("n_used", "n_total", "n_unreliable")]
+    counts = [f"{reference}_{part}" for reference in REFERENCES for part in _REFERENCE_COUNTS]
     quartiles = [f"qpv_{area}_{part}" for area in AREAS for part in ("n_used", "n_total", "quartile")]
     frame = frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys([*counts, *quartiles], "Int64"))
     texts = [f"{reference}_{part}" for reference in REFERENCES for part in ("interval", "note", "source")]
@@ -238,8 +240,8 @@ def _reference(
     known, year = figures.indicator, figures.year
     if known.kind == "count":
         return {"note": NOTES["count"][lang]}
-    if reference == "region" and subject.n_regions > 1:
-        return {"note": NOTES["regions"][lang].format(number=subject.n_regions)}
+    if reference == "region" and subject.n_places["region"] > 1:
+        return {"note": NOTES["regions"][lang].format(number=subject.n_places["region"])}
     if not subject.names[reference]:
         return {"note": NOTES["none" if subject.is_quarter else "none_of_them"][lang]}
     if reference not in possible_references(known, year):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from qpv_sante.catalogue import Note, Table
 from qpv_sante.content import open_workbook
-from qpv_sante.errors import SchemaError
+from qpv_sante.errors import SchemaError, UnknownMarkerError
 from qpv_sante.observations import MISSING_FLAGS
 
 # Thousands separators found in the files: space, no-break space, narrow no-break space
@@ -206,7 +206,7 @@ def parse_numbers(
 
     Raises
     ------
-    SchemaError
+    UnknownMarkerError
         A cell is neither a number nor a declared marker: the message gives line, column and cell.
 
     Examples
@@ -231,7 +231,7 @@ def parse_numbers(
     unknown = cells[(~is_number & flags.isna()).to_numpy()[position]]
     if len(unknown):
         markers = sorted(table.missing)
-        raise SchemaError(
+        raise UnknownMarkerError(
             f"{where}: column {cells.name}, line {unknown.index[0]}: {unknown.iloc[0]!r} is neither a number "
             f"(decimal mark {table.decimal!r}) nor a declared missing marker {markers}; {len(unknown)} such cells. "
             "Nothing of this source was stored. If the marker is the producer's, declare it in "
@@ -267,7 +267,7 @@ def qualify(
     meaning = text.map(note.codes)
     unknown = text[meaning.isna()]
     if len(unknown):
-        raise SchemaError(
+        raise UnknownMarkerError(
             f"{where}: column {notes.name}, line {unknown.index[0]}: unknown note {unknown.iloc[0]!r}; "
             f"declared: {sorted(note.codes)}. Nothing of this source was stored."
         )

@@ -1,5 +1,6 @@
 """Refresh: ask the producers, stage what changed, compare, put in use, tell.
 
+    faults.py    what went wrong, by kind and in words
     probing.py   what each producer says now of its files
     drift.py     what moved too far to be put in use unseen
     changes.py   what differs, by key
@@ -23,13 +24,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from qpv_sante import builds, download, pipeline, store
+from qpv_sante import builds, download, history, pipeline, store
 from qpv_sante._version import __version__
 from qpv_sante.catalogue import Source, core_catalogue
-from qpv_sante.errors import DownloadError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.errors import DownloadError, Fault, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.lockfile import LOCK_FILE, Lock
 from qpv_sante.refresh.changes import compare_tables
 from qpv_sante.refresh.drift import find_drift
+from qpv_sante.refresh.faults import fault_of
 from qpv_sante.refresh.outcome import Outcome, RefreshReport
 from qpv_sante.refresh.probing import Probe, State, survey
 
@@ -55,6 +57,9 @@ def refresh(
     progress: bool = False,
 ) -> RefreshReport:
     """Bring the data folder up to date with the producers, and say what moved.
+
+    After a rollback, a source that it took back stays as it is until its producer publishes another file than the one
+    that was put aside, or until it is named in `sources`.
 
     Parameters
     ----------
@@ -85,6 +90,11 @@ def refresh(
     DownloadError
         The lock file of the sources cannot be read. Nothing was changed.
 
+    Notes
+    -----
+    What is wrong in the store itself (a damaged manifest, table or pointer, an imported table that only an earlier
+    build still has) is put right by the way and told in `RefreshReport.warnings`.
+
     Examples
     --------
     >>> refresh(["insee_filosofi_qvp"])
@@ -100,12 +110,14 @@ def refresh(
     root = root or store.data_dir()
     report = RefreshReport(started=datetime.now(UTC), dry_run=dry_run, store=store.processed_dir(root))
     try:
-        with builds.new_build(root, keep=keep) as target:
-            work = _Refresh(root, target, accept)
+        # one session: what a host said of its load while it was probed holds for the downloads
+        with builds.new_build(root, keep=keep) as target, download.new_session() as session:
+            work = _Refresh(root, target, accept, session, asked=bool(sources))
             try:
-                report.survey = survey(chosen, work.lock)
+                report.survey = survey(chosen, work.lock, session)
                 work.run(chosen, report, progress)
-                if dry_run or not (work.rebuilt or target.recovered):
+                report.repairs = work.repairs()
+                if dry_run or not (work.rebuilt or target.repairs):
                     target.abandon()
                 if not dry_run:
                     work.promote()
@@ -114,7 +126,7 @@ def refresh(
     except (StoreError, OSError) as error:
         if not report.outcomes:  # nothing was begun: another one is running, or the folder is closed
             raise
-        report.problem = pipeline.told(error)
+        report.problem, report.fault = pipeline.told(error), fault_of(error)
         for outcome in report.outcomes:
             outcome.withdraw()
         log.error("refresh: %s", error)
@@ -124,11 +136,13 @@ def refresh(
 
 @dataclass
 class _Refresh:
-    """A refresh being done: what is in use, what is staged."""
+    """A refresh being done: what is in use, what is staged; whether the sources were asked for by name."""
 
     root: Path
     target: builds.Build
     accept: Collection[str]
+    session: requests.Session
+    asked: bool
     lock: Lock = field(init=False)
     staged: dict[str, tuple[download.RawFile, str | None]] = field(default_factory=dict)
     rebuilt: bool = False
@@ -145,37 +159,58 @@ class _Refresh:
         """Stage and compare each source; what passes is written in the new build."""
         from tqdm.auto import tqdm
 
-        with download.new_session() as session:
-            for source in tqdm(sources, desc="refresh", unit="source", disable=not progress):
-                outcome = Outcome(source.id, source.title, source.producer)
-                report.outcomes.append(outcome)
-                outcome.probes = [report.survey.probes[source.key(vintage)] for vintage in source.vintage]
-                try:
-                    self._source(source, outcome, session)
-                except Exception as error:  # a library's own error on one file must not stop the others
-                    outcome.fail(_advised(error, source))
-                    log.error("%s: %s", source.id, error)
-                outcome.kept = source.id in self.target.sources
-        if self.target.written or pipeline.GEOGRAPHY in self.target.lost:
-            outcome = Outcome(pipeline.GEOGRAPHY, "Tables d'appartenance", "Insee, ANCT")
-            names = self.target.sources.get(pipeline.GEOGRAPHY, {}).get("tables", [])
-            before, made = self._tables(names), {}
+        for source in tqdm(sources, desc="refresh", unit="source", disable=not progress):
+            outcome = Outcome(source.id, source.title, source.producer)
+            report.outcomes.append(outcome)
+            outcome.probes = [report.survey.probes[source.key(vintage)] for vintage in source.vintage]
             try:
-                pipeline.assemble(self.target)
-                made = self.target.sources.get(pipeline.GEOGRAPHY, {})
-                after = self._tables(made.get("tables", []))
-                outcome.changes = compare_tables(before, after)
-            except pipeline.SOURCE_FAULTS as error:
-                outcome.fail(pipeline.told(error))
-                log.error("%s: %s", pipeline.GEOGRAPHY, error)
-            if made and pipeline.GEOGRAPHY in self.target.lost:
-                outcome.reasons, self.rebuilt = ["damaged in the store"], True
-            if outcome.changes or outcome.reasons or outcome.problem:
-                outcome.status = outcome.status if outcome.problem else "changed"
-                outcome.kept = pipeline.GEOGRAPHY in self.target.sources
-                report.outcomes.append(outcome)
+                self._source(source, outcome)
+            # Broad on purpose: files are read by half a dozen libraries with errors of their own, and what one of
+            # them raises on the file of one producer must not stop the others. It is told with its kind.
+            except Exception as error:
+                outcome.fail(_advised(error, source), fault_of(error))
+                log.error("%s: %s", source.id, error)
+            outcome.kept = source.id in self.target.sources
+        if pipeline.assembly_due(self.target):
+            self._assemble(report)
+        for source_id, title, producer, problem in history.told_missing(self.target, self.root):
+            outcome = Outcome(source_id, title, producer)
+            outcome.fail(problem)
+            report.outcomes.append(outcome)
 
-    def _source(self, source: Source, outcome: Outcome, session: requests.Session) -> None:
+    def _assemble(self, report: RefreshReport) -> None:
+        """Make the tables of territories again; told if it changes something, repairs something or fails."""
+        outcome = Outcome(pipeline.GEOGRAPHY, "Tables d'appartenance", "Insee, ANCT")
+        known = self.target.sources.get(pipeline.GEOGRAPHY, {})
+        lost, own = pipeline.GEOGRAPHY in self.target.lost, bool(self.target.written)
+        before = self._tables(known.get("tables", []))
+        try:
+            pipeline.assemble(self.target)
+            made = self.target.sources[pipeline.GEOGRAPHY]
+            outcome.changes = compare_tables(before, self._tables(made["tables"]))
+            outcome.rows, self.rebuilt = made["rows"], True
+            if lost or not own:  # not a consequence of what this refresh wrote
+                outcome.reasons = ["damaged in the store" if lost else "not assembled yet"]
+        except pipeline.SOURCE_FAULTS as error:
+            outcome.fail(
+                f"{pipeline.told(error)}\n  kept: the tables of territories in use, untouched\n"
+                "  try: qpv-sante refresh, which tries again each time",
+                Fault.ASSEMBLY,
+            )
+            log.error("%s: %s", pipeline.GEOGRAPHY, error)
+        if outcome.changes or outcome.reasons or outcome.problem:
+            outcome.status = outcome.status if outcome.problem else "changed"
+            outcome.kept = pipeline.GEOGRAPHY in self.target.sources
+            report.outcomes.append(outcome)
+
+    def repairs(self) -> list[tuple[str, str]]:
+        """What was wrong in the store, and the rollback that still holds."""
+        held = self.target.rolled_back
+        if held is None:
+            return self.target.repairs
+        return [*self.target.repairs, ("rolled_back", f"{held.day}, {held.left}: {', '.join(held.sources)}")]
+
+    def _source(self, source: Source, outcome: Outcome) -> None:
         silent = [probe for probe in outcome.probes if probe.state in _NO_ANSWER]
         # a file that is lost or damaged here is to be got although the producer's is the same
         to_get = {
@@ -184,14 +219,16 @@ class _Refresh:
             if probe.state in _TO_GET or (probe not in silent and self._without_file(probe.key))
         }
         if silent:
-            outcome.fail("\n".join(f"{probe.key}: {probe.detail}" for probe in silent))
-        obtained = _Obtained(self, {probe.key: probe for probe in outcome.probes}, session)
+            outcome.fail("\n".join(f"{p.key}: {p.detail}" for p in silent), *(p.fault for p in silent if p.fault))
+        obtained = _Obtained(self, {probe.key: probe for probe in outcome.probes})
         for vintage in source.vintage:
             if source.key(vintage) in to_get:
                 obtained(source.key(vintage), pipeline.request_for(source, vintage))
         outcome.reasons = self._reasons(source, obtained.files)
         if any(self._without_file(probe.key) for probe in silent):
             return  # it cannot be read without that edition
+        if self._held(source, obtained.files):
+            outcome.reasons = []
         if not outcome.reasons:
             self.staged |= obtained.staged  # the same content under other headers: recorded, nothing to build
             return
@@ -205,7 +242,7 @@ class _Refresh:
             self.target.place(moved)
         for name in set(known) - set(reading.tables):
             self.target.drop(name)
-        self.target.sources[source.id] = reading.record
+        self.target.record(source.id, reading.record)
         self.staged |= obtained.staged
         self.rebuilt = True
         outcome.status = "failed" if outcome.problem else "changed"
@@ -223,7 +260,8 @@ class _Refresh:
                 outcome.fail(
                     "the new files are not like those in use, and were put aside\n- "
                     + "\n- ".join(outcome.drift)
-                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}"
+                    + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}",
+                    Fault.DRIFT,
                 )
                 return False
         return True
@@ -247,9 +285,21 @@ class _Refresh:
             for vintage in source.vintage
             if (entry := self.lock.get(source.key(vintage)))
             and vintage.id in record["editions"]
-            and record["editions"][vintage.id]["sha256"] != entry.sha256
+            and (record["editions"][vintage.id]["sha256"], record["editions"][vintage.id].get("bytes", entry.bytes))
+            != (entry.sha256, entry.bytes)
         ]
         return reasons + [f"files newer than the store: {', '.join(behind)}" for _ in behind[:1]]
+
+    def _held(self, source: Source, obtained: Mapping[str, download.RawFile]) -> bool:
+        """Whether a rollback took the source back, and its producer still gives the files that were put aside."""
+        held = self.target.rolled_back
+        if held is None or self.asked or source.id not in held.sources or source.id in self.target.lost:
+            return False
+        for key in (source.key(vintage) for vintage in source.vintage):
+            file = obtained.get(key) or self.lock.get(key)
+            if not held.holds(key, file.sha256 if file else None):
+                return False
+        return True
 
     def _newer(self, source: Source, obtained: Mapping[str, download.RawFile]) -> list[str]:
         """Editions whose content is not the recorded one."""
@@ -298,8 +348,8 @@ def _advised(error: BaseException, source: Source) -> str:
 class _Obtained:
     """Local files of the editions of a source: the recorded ones, or new ones in the staging folder."""
 
-    def __init__(self, work: _Refresh, probes: Mapping[str, Probe], session: requests.Session) -> None:
-        self.work, self.probes, self.session = work, probes, session
+    def __init__(self, work: _Refresh, probes: Mapping[str, Probe]) -> None:
+        self.work, self.probes = work, probes
         self.files: dict[str, download.RawFile] = {}
         self.staged: dict[str, tuple[download.RawFile, str | None]] = {}
 
@@ -313,7 +363,7 @@ class _Obtained:
             raise DownloadError(f"{key}: no local file, and {probe.detail}")
         if local is None:
             local = download.fetch(
-                key, request, raw_dir=self.work.staging, lock=Lock(None), session=self.session, kept=KEPT
+                key, request, raw_dir=self.work.staging, lock=Lock(None), session=self.work.session, kept=KEPT
             )
             local = dataclasses.replace(local, published=probe.published)
             self.staged[key] = (local, probe.published)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from qpv_sante.errors import UnknownNameError, did_you_mean
+from qpv_sante.errors import Fault, UnknownNameError, did_you_mean
 from qpv_sante.refresh.changes import Changes
 from qpv_sante.refresh.probing import Probe, State, Survey
 
@@ -40,6 +40,8 @@ class Outcome:
         What moved beyond the tolerance.
     problem : str
         What went wrong.
+    faults : list of Fault
+        The same by kind, which says what there is to do.
     kept : bool
         The figures in use before stay in use.
     rows : int
@@ -55,18 +57,20 @@ class Outcome:
     changes: Changes = field(default_factory=Changes)
     drift: list[str] = field(default_factory=list)
     problem: str = ""
+    faults: list[Fault] = field(default_factory=list)
     kept: bool = False
     rows: int = 0
 
-    def fail(self, problem: str) -> None:
+    def fail(self, problem: str, *faults: Fault) -> None:
         """Mark the source as failed; a second problem is added to the first."""
         self.status = "failed"
         self.problem = "\n".join(filter(None, [self.problem, problem]))
+        self.faults = list(dict.fromkeys([*self.faults, *(faults or [Fault.UNEXPECTED])]))
 
     def withdraw(self) -> None:
         """What was compared was not put in use in the end."""
         if self.status == "changed":
-            self.fail("compared, but not put in use")
+            self.fail("compared, but not put in use", Fault.WITHDRAWN)
 
     @property
     def seconds(self) -> float:
@@ -86,8 +90,12 @@ class RefreshReport:
         What the producers said; `unknown_editions` are new publications that the catalogue does not have.
     problem : str
         Why nothing could be put in use in the end; empty if all went well.
+    fault : Fault or None
+        The same by kind.
     dry_run : bool
         Nothing was to be put in use.
+    repairs : list of tuple of str
+        What was wrong in the store and was put right, and the rollback that holds: kind and text, as in `warnings`.
     """
 
     started: datetime
@@ -96,6 +104,8 @@ class RefreshReport:
     outcomes: list[Outcome] = field(default_factory=list)
     survey: Survey = field(default_factory=lambda: Survey({}))
     problem: str = ""
+    fault: Fault | None = None
+    repairs: list[tuple[str, str]] = field(default_factory=list)
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def of(self, status: Status) -> list[Outcome]:
@@ -106,7 +116,10 @@ class RefreshReport:
     def warnings(self) -> list[tuple[str, str]]:
         """What a person should look at although nothing failed: kind and text.
 
-        Kinds are `unknown_edition`, `moved`, `accepted_drift` and `silent_page`.
+        Kinds are `unknown_edition`, `moved`, `accepted_drift` and `silent_page` for the producers; for the store
+        `manifest` (damaged, written again from its copy), `manifest_lost` (and its copy too), `going_on` (from an
+        earlier build), `record` (a record of the manifest that the file denies), `import` (an imported table found in
+        another build) and `rolled_back` (sources that a rollback holds).
         """
         new = [("unknown_edition", f"{words}, {url}") for url, words in self.survey.unknown_editions.items()]
         moved = [
@@ -120,7 +133,7 @@ class RefreshReport:
         for url, why in self.survey.silent_pages.items():
             hosts.setdefault((urlsplit(url).netloc, why), []).append(urlsplit(url).path)
         silent = [("silent_page", f"{host}: {', '.join(paths)} ({why})") for (host, why), paths in hosts.items()]
-        return new + moved + accepted + silent
+        return new + moved + accepted + silent + self.repairs
 
     def exit_code(self, fail_on: str = "failure") -> int:
         """Code for a schedule: 0 nothing new, 10 changed, 1 something failed (the rest is in use).
@@ -128,8 +141,10 @@ class RefreshReport:
         Parameters
         ----------
         fail_on : {"warning", "failure", "never"}
-            From what severity on the code is 1. Warnings are moved links, editions that the catalogue does not have,
-            pages that did not answer, accepted drift.
+            From what severity on the code is 1. Warnings are those of `warnings`. With `never` the code is 10 or 0,
+            whatever failed: a schedule that reads the report itself. Without a report there is no code to give:
+            `refresh` raises when nothing could be begun (the folder is closed, another refresh is running, the lock
+            file of the sources is damaged), and so it does for a wrong use (code 2 of the command line).
 
         Raises
         ------

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from qpv_sante.catalogue import Source, Vintage
-from qpv_sante.errors import DownloadError
+from qpv_sante.errors import DownloadError, Fault
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.pages import Page, parse_page, unknown_editions
 from qpv_sante.pipeline import request_for
+from qpv_sante.refresh.faults import fault_of
+from qpv_sante.sessions import PER_HOST
 from qpv_sante.style import capitalise
-from qpv_sante.transfer import PER_HOST, Gone, Request, Transfer, new_session
+from qpv_sante.transfer import Busy, Gone, Request, Transfer
 
 if TYPE_CHECKING:
     import requests
@@ -62,6 +64,8 @@ class Probe:
         Date that the landing page or the dataset's metadata give, as written there.
     seconds : float
         Time that it took.
+    fault : Fault or None
+        Kind of what went wrong, where something did.
     """
 
     key: str
@@ -70,6 +74,7 @@ class Probe:
     detail: str = ""
     published: str | None = None
     seconds: float = 0.0
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Survey:
     silent_pages: dict[str, str] = field(default_factory=dict)
 
 
-def survey(sources: Sequence[Source], lock: Lock) -> Survey:
+def survey(sources: Sequence[Source], lock: Lock, session: requests.Session) -> Survey:
     """Ask every producer what its files are now, at most two requests at once to one host.
 
     Parameters
@@ -100,6 +105,8 @@ def survey(sources: Sequence[Source], lock: Lock) -> Survey:
         Of the catalogue.
     lock : Lock
         What was downloaded before.
+    session : requests.Session
+        As `new_session` makes them.
 
     Returns
     -------
@@ -107,11 +114,10 @@ def survey(sources: Sequence[Source], lock: Lock) -> Survey:
         A producer that does not answer is a state, not an error.
     """
     editions = [(source, vintage) for source in sources for vintage in source.vintage]
-    with new_session() as session:
-        asking = _Asking(session, lock)
-        addresses = dict.fromkeys(_page_of(source, vintage) for source, vintage in editions)
-        asking.pages = dict(zip(addresses, _in_parallel(asking.page, addresses), strict=True))
-        probes = _in_parallel(lambda edition: asking.probe(*edition), editions)
+    asking = _Asking(session, lock)
+    addresses = dict.fromkeys(_page_of(source, vintage) for source, vintage in editions)
+    asking.pages = dict(zip(addresses, _in_parallel(asking.page, addresses), strict=True))
+    probes = _in_parallel(lambda edition: asking.probe(*edition), editions)
     found = {probe.key: probe for probe in probes}
     # a page is worth a word only where its producer answers at all
     answered = {urlsplit(p.url).hostname for p in probes if p.state is not State.UNREACHABLE}
@@ -151,12 +157,13 @@ def _dataset(url: str) -> str | None:
 
 
 class _Asking:
-    """The questions to all producers; a host that cannot be connected to is asked once."""
+    """The questions to all producers; a host that cannot be connected to, or asks for a long pause, is asked once."""
 
     def __init__(self, session: requests.Session, lock: Lock) -> None:
         self.session, self.lock = session, lock
         self.pages: dict[str, Page | str] = {}
         self.closed: dict[str, str] = {}  # hosts, and why
+        self.faults: dict[str, Fault] = {}  # the same by kind
         self.turns: dict[str, BoundedSemaphore] = {}
 
     def page(self, url: str) -> Page | str:
@@ -166,7 +173,7 @@ class _Asking:
         try:
             with self._turn(transfer):
                 text, landed = transfer.text(url)
-        except Exception as error:  # whatever a page holds, it is one page
+        except (OSError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
             return _brief(error)
         try:
             if "/api/explore/" not in url:
@@ -174,7 +181,9 @@ class _Asking:
             metadata: Any = json.loads(text)["metas"]["default"]
             dates = [str(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
             return Page(url, str(metadata.get("title", "")), dates[0] if dates else None, {})
-        except Exception as error:  # html.parser and json have errors of their own on what is malformed
+        # Broad on purpose: html.parser has errors of its own on what is malformed (an AssertionError among them), any
+        # shape of JSON may come, and a page only helps: its files are asked for all the same.
+        except Exception as error:
             return f"not a readable page, nor the metadata of a dataset ({type(error).__name__}: {error})"
 
     def probe(self, source: Source, vintage: Vintage) -> Probe:
@@ -185,17 +194,20 @@ class _Asking:
         published = page.published if isinstance(page, Page) else None
         transfer = Transfer(key, request, self.session, progress=False)
 
-        def told(state: State, detail: str = "") -> Probe:
-            return Probe(key, state, transfer.address, detail, published, perf_counter() - began)
+        def told(state: State, detail: str = "", fault: Fault | None = None) -> Probe:
+            return Probe(key, state, transfer.address, detail, published, perf_counter() - began, fault)
 
         try:
             headers = self._headers(transfer, page)
         except Gone as error:
             page_url = vintage.landing_page or source.landing_page
-            return told(State.MISSING, f"{_brief(error)}. If {page_url} has it, correct its address in the catalogue.")
+            advice = f"If {page_url} has it, correct its address in the catalogue."
+            return told(State.MISSING, f"{_brief(error)}. {advice}", fault_of(error.__cause__ or error))
         except (OSError, ValueError) as error:  # a DownloadError is an OSError
             said = _brief(error)
-            return told(State.UNREACHABLE, said if said in self.closed.values() else f"{said}. Try again later.")
+            fault = self.faults.get(urlsplit(transfer.address).netloc, fault_of(error))
+            said = said if said in self.closed.values() else f"{said}. Try again later."
+            return told(State.UNREACHABLE, said, Fault.SILENT if fault is Fault.OBTAIN else fault)
         if entry is None:
             return told(State.NEW)
         if transfer.address != entry.url:
@@ -235,9 +247,13 @@ class _Asking:
                 raise DownloadError(why)
             try:
                 yield
+            except Busy as error:
+                self.closed[host] = f"{_brief(error)}. {_tried(error)}"
+                raise DownloadError(self.closed[host]) from error
             except OSError as error:
                 if said := _no_connection(error):
                     self.closed[host] = f"no connection to {host}: {said}. {_tried(error)}"
+                    self.faults[host] = fault_of(error)
                     raise DownloadError(self.closed[host]) from error
                 raise
 

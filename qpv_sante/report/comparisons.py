@@ -44,7 +44,7 @@ def comparison_section(
     section = Section(
         title=f"{label}, {year}",
         findings=findings(gaps, whole, lang),
-        figures=[figure_of(axes, " ".join(findings(gaps, whole, lang)))],
+        figures=[figure_of(axes, charts.figure_alt_text(axes, lang))],
         table=gap_table(gaps, lang),
         notes=[style.typography(text, lang) for text in caveats(indicator, lang)],
     )

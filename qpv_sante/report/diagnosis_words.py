@@ -110,14 +110,20 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "Without an established direction: {names}.",
     },
     "supply_note": {
-        "fr": "Niveau : la commune, et non le quartier. Base permanente des équipements de {year}, population de "
-        "{people} ; lieu d'exercice, et non patientèle. La base est exhaustive : l'intervalle (rapport de deux taux "
-        "de Poisson, à 95 %) dit ce que le même processus aurait pu donner par hasard.",
-        "en": "Level: the commune, not the quarter. Base of facilities of {year}, population of {people}; place of "
-        "practice, not patients. The base is exhaustive: the interval (ratio of two Poisson rates, 95%) says what the "
-        "same process could have given by chance.",
+        "fr": "Niveau : la commune, et non le quartier. Reste : les autres communes. Base permanente des équipements "
+        "de {year}, population de {people} ; lieu d'exercice, et non patientèle. La base est exhaustive : l'intervalle "
+        "(rapport de deux taux de Poisson, à 95 %) dit ce que le même processus aurait pu donner par hasard.",
+        "en": "Level: the commune, not the quarter. Rest: the other communes. Base of facilities of {year}, population "
+        "of {people}; place of practice, not patients. The base is exhaustive: the interval (ratio of two Poisson "
+        "rates, 95%) says what the same process could have given by chance.",
     },
     "hosts": {"fr": "Communes qui accueillent les QPV", "en": "Communes that host the QPV"},
+    "beside": {
+        "department": {"fr": "Reste du département", "en": "Rest of the department"},
+        "departments": {"fr": "Reste des départements", "en": "Rest of the departments"},
+        "region": {"fr": "Reste de la région", "en": "Rest of the region"},
+        "country": {"fr": "Reste de la France", "en": "Rest of France"},
+    },
     "rest_department": {"fr": "les autres communes du département", "en": "the other communes of the department"},
     "rest_departments": {"fr": "les autres communes des départements", "en": "the other communes of the departments"},
     "rest_region": {"fr": "les autres communes de la région", "en": "the other communes of the region"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PAGE_SUFFIXES = (".html", ".pdf")
+RESOLUTION = 150  # dots an inch of figures
 _TEXT_WIDTH = 100  # characters of a line in a terminal
 
 
@@ -238,13 +239,13 @@ def check_page(path: Path) -> None:
         typesetter()
 
 
-def figure_of(axes: Axes, alt: str, *, caption: str = "", dpi: int = 130) -> dict[str, str]:
-    """A figure as an inline image with its alternative text; the figure is closed."""
+def figure_of(axes: Axes, alt: str, *, caption: str = "") -> dict[str, str]:
+    """A figure that `style.fit_figure` sized as an inline image with its alternative text; the figure is closed."""
     import matplotlib.pyplot as plt
 
     figure = style.root_figure(axes)
     stream = io.BytesIO()
     # without the version of matplotlib in the file: the same figures give the same bytes
-    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=RESOLUTION, metadata={"Software": None})
     plt.close(figure)
     return {"png": base64.b64encode(stream.getvalue()).decode("ascii"), "alt": alt, "caption": caption}

@@ -15,6 +15,7 @@ from qpv_sante import style
 from qpv_sante.errors import StoreError
 from qpv_sante.listing import LAYOUT
 from qpv_sante.report.columns import column_widths, fonts
+from qpv_sante.report.page import RESOLUTION
 from qpv_sante.report.words import WORDS
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _inches(image: Path) -> float:
     from PIL import Image
 
     with Image.open(image) as opened:
-        return float(opened.width / opened.info.get("dpi", (130, 130))[0])
+        return float(opened.width / opened.info.get("dpi", (RESOLUTION, RESOLUTION))[0])
 
 
 def _figures(section: Section, number: int, folder: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ import pandas as pd
 from qpv_sante import initiatives, listing, loading, slide, style
 from qpv_sante.care.nearby import UNKNOWN_PRECISION_M
 from qpv_sante.catalogue import catalogue
-from qpv_sante.findings import uncapitalised
 from qpv_sante.initiative_links import RELATIONS, attach_initiatives
 from qpv_sante.report.diagnosis_words import HEADER_PRACTICES, HEADER_SLIDE, WORDS
 from qpv_sante.report.facts import Compare
@@ -127,11 +126,7 @@ def practices_section(place: Territory | None, geo_vintage: int, lang: style.Lan
         for row in found.to_dict("records")
     ]
     table = Table(WORDS["practices_caption"][lang], HEADER_PRACTICES[lang], rows, text_columns=(0, 1, 2, 3, 5, 6, 7))
-    told = [
-        f"{row['name'] or row['kind_label']}{' : ' if lang == 'fr' else ': '}{uncapitalised(row['note'])}"
-        for row in found.to_dict("records")
-        if row["note"]
-    ]
+    told = [f"{row['name'] or row['kind_label']}. {row['note']}" for row in found.to_dict("records") if row["note"]]
     notes = [style.typography(note, lang) for note in (*told, WORDS["practices_note"][lang])]
     return Section(title, table=table, notes=list(dict.fromkeys(notes))), []
 

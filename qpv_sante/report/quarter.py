@@ -16,7 +16,7 @@ from qpv_sante.profiles.nearest import SOCIAL, similar_in
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
 from qpv_sante.profiles.values import REFERENCES, positions_in
 from qpv_sante.report import sections as parts
-from qpv_sante.report.page import Report, Section, Table, figure_of
+from qpv_sante.report.page import RESOLUTION, Report, Section, Table, figure_of
 from qpv_sante.report.quarter_map import MAP_SHARE, MAPPED, map_section
 from qpv_sante.report.sheet_words import HEADER_MISSING, HEADER_PLACE, HEADER_SIMILAR, HEADER_VALUES, WORDS
 from qpv_sante.report.supply import care_section
@@ -106,9 +106,9 @@ def _shortenable(made: parts.Made | None, least_rows: int) -> parts.Made | None:
 
 def _lead(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> str:
     places = loading.gazetteer().territories
-    names = places.set_index(["level", "code"])["name"].to_dict()
-    department = names.get(("department", quarter.department), quarter.department)
-    held = [f"{department} ({quarter.department})", names.get(("region", quarter.region), "")]
+    above = places[places["level"].isin(("department", "region"))].set_index(["level", "code"])["name"]
+    department = above.get(("department", quarter.department), quarter.department)
+    held = [f"{department} ({quarter.department})", above.get(("region", quarter.region), "")]
     text = WORDS["lead"][lang].format(
         code=quarter.code,
         vintage=quarter.geo_vintage,
@@ -174,10 +174,10 @@ def _figure_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
         plot_profile(rates, ax=axes, lang=lang)
         for text in [text for text in axes.texts if text.get_gid() in ("title", "subtitle", "notes")]:
             text.remove()
-        style.fit_figure(axes, margin=0.05)
+        style.fit_figure(axes, margin=0.05, resolutions=(RESOLUTION,))
     alt = style.typography(WORDS["figure_alt"][lang].format(name=frame["name"].iloc[0], number=len(rates)), lang)
     caption = style.typography(WORDS["figure_caption"][lang], lang)
-    figure = figure_of(axes, alt, caption=caption, dpi=150)
+    figure = figure_of(axes, alt, caption=caption)
     return Section(WORDS["figure"][lang], figures=[figure], share=_BESIDE, stacked=True)
 
 

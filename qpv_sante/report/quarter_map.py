@@ -9,7 +9,7 @@ from qpv_sante.errors import SchemaError, UnavailableLevelError
 from qpv_sante.geography import projected_crs
 from qpv_sante.profiles.places import Quarter
 from qpv_sante.profiles.subjects import official_communes
-from qpv_sante.report.page import Section, figure_of
+from qpv_sante.report.page import RESOLUTION, Section, figure_of
 from qpv_sante.report.sheet_words import WORDS
 from qpv_sante.territories import COMPOSITE, Territory
 
@@ -51,12 +51,12 @@ def map_section(quarter: Quarter, year: int, lang: style.Lang) -> Section:
             legend.set_loc("upper left")
             legend.set_bbox_to_anchor((0, -0.03), axes.transAxes)
         _ring(axes, quarter)
-        style.fit_figure(axes, margin=0.05)
+        style.fit_figure(axes, margin=0.05, resolutions=(RESOLUTION,))
     said = WORDS["map_caption"][lang].format(
         label=listing.label_of(MAPPED, lang), year=year, name=quarter.name, communes=place.name
     )
     alt = style.typography(said, lang)
-    return Section(title, figures=[figure_of(axes, alt, caption=f"{alt} {notes}", dpi=150)], share=MAP_SHARE)
+    return Section(title, figures=[figure_of(axes, alt, caption=f"{alt} {notes}")], share=MAP_SHARE)
 
 
 def _keep_names(axes: Axes, name: str) -> None:

@@ -13,10 +13,10 @@ from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableL
 from qpv_sante.findings import points
 from qpv_sante.inequality.groups import summarize_inequality
 from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.ranking import FUNNEL_LABELS
 from qpv_sante.report.diagnosis_words import WORDS as SAID
 from qpv_sante.report.page import Section, Table
 from qpv_sante.report.words import (
-    FUNNEL,
     HEADER_HEALTH,
     HEADER_INEQUALITY,
     HEADER_RANK,
@@ -75,7 +75,7 @@ def rank_section(indicator: str, year: int, geo_vintage: int, scope: Territory |
             span(row.lower, row.upper, known.decimals, lang),
             span(row.rank_lower, row.rank_upper, 0, lang),
             style.format_number(row.n, 0, lang=lang),
-            style.typography(FUNNEL[str(row.funnel_position)][lang], lang),
+            style.typography(FUNNEL_LABELS[str(row.funnel_position)][lang], lang),
         ]
         for row in with_rank.head(_MAX_RANKED).itertuples(index=False)
     ]

@@ -256,7 +256,7 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
         gaps = commune_gaps(place, geo_vintage, lang)
     except StoreError:
         return None
-    references = gaps[["reference", "reference_label"]].drop_duplicates()
+    references = gaps.drop_duplicates("reference").set_index("reference")["reference_label"]
     rows = []
     for (place_name, label), found in gaps.groupby(["place", "label"], sort=False):
         one, at = found.iloc[0], found.set_index("reference")
@@ -264,7 +264,7 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
         density = span(one["density_lower"], one["density_upper"], decimals, lang)
         cells = [style.format_number(one["value"], 0, lang=lang)]
         cells.append(with_span(style.format_number(one["density"], decimals, lang=lang), density))
-        for reference in references["reference"]:
+        for reference in references.index:
             ratio = span(at.loc[reference, "ratio_lower"], at.loc[reference, "ratio_upper"], 2, lang)
             cells.append(style.format_number(at.loc[reference, "reference_density"], decimals, lang=lang))
             cells.append(with_span(style.format_number(at.loc[reference, "ratio"], 2, lang=lang), ratio))
@@ -272,10 +272,18 @@ def commune_section(place: Territory | None, geo_vintage: int, lang: style.Lang)
     order = {name: rank for rank, name in enumerate(gaps["place"].unique())}
     rows.sort(key=lambda row: order[row[0]])
     ratio_header, flag_header = HEADER_RATIO[lang]
-    beside = [head for label in references["reference_label"] for head in (style.capitalise(label), ratio_header)]
+    several = SAID["rest_departments"][lang]
+    named = ["departments" if label == several else reference for reference, label in references.items()]
+    beside = [head for name in named for head in (SAID["beside"][name][lang], ratio_header)]
     header = (*HEADER_SUPPLY[lang], *beside, flag_header)
     title = SAID["supply"][lang]
-    table = Table(SAID["supply_caption"][lang], header, rows, text_columns=(0, 1, len(header) - 1))
+    caption = SAID["supply_caption"][lang]
+    texts: tuple[int, ...] = (0, 1, len(header) - 1)
+    if len(order) == 1:
+        # one place for every row: the caption names it
+        caption = f"{next(iter(order))}{' : ' if lang == 'fr' else ': '}{uncapitalised(caption)}"
+        header, rows, texts = header[1:], [row[1:] for row in rows], (0, len(header) - 2)
+    table = Table(style.typography(caption, lang), header, rows, text_columns=texts)
     note = style.typography(SAID["supply_note"][lang].format(year=YEAR, people=POPULATION_YEAR), lang)
     source = catalogue().source(SOURCE).key(str(YEAR))
     return Section(title, supply_findings(gaps, lang), table=table, notes=[note]), listing.cite(source).split("\n")

@@ -155,7 +155,7 @@ def _place(territory: str | Territory | None, geo_vintage: int) -> Territory:
 
 
 def _map_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) -> Section:
-    from qpv_sante import maps
+    from qpv_sante import charts, maps
 
     indicator, year, _ = DETAILED[geo_vintage][0]
     title = style.typography(f"{WORDS['map'][lang]} : {listing.label_of(indicator, lang, short=True)}", lang)
@@ -164,4 +164,4 @@ def _map_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) ->
     except UnavailableLevelError:
         # overseas QPV of 2015 have no published outline: the rest of the report stands
         return Section(title, notes=[style.typography(WORDS["no_map"][lang], lang)])
-    return Section(title, figures=[figure_of(axes, title)])
+    return Section(title, figures=[figure_of(axes, charts.figure_alt_text(axes, lang))])

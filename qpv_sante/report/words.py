@@ -148,13 +148,6 @@ HEADER_RANK = {
     "fr": ("Rang", "QPV", "Commune", "Valeur", "Bornes", "Rangs possibles", "Effectif", "Entonnoir"),
     "en": ("Rank", "QPV", "Commune", "Value", "Bounds", "Possible ranks", "Persons", "Funnel"),
 }
-FUNNEL = {
-    "below_99_8": {"fr": "en dessous (99,8 %)", "en": "below (99.8%)"},
-    "below_95": {"fr": "en dessous (95 %)", "en": "below (95%)"},
-    "within": {"fr": "dans l'entonnoir", "en": "within"},
-    "above_95": {"fr": "au-dessus (95 %)", "en": "above (95%)"},
-    "above_99_8": {"fr": "au-dessus (99,8 %)", "en": "above (99.8%)"},
-}
 HEADER_INEQUALITY = {"fr": ("Mesure", "Valeur", "Lecture"), "en": ("Measure", "Value", "Reading")}
 MEASURES = {
     "d": {

@@ -194,3 +194,32 @@ def test_the_legend_counts_what_is_drawn(page, rates):
     kinds = [box.get_attribute("data-layer") for box in page.locator("#qpv-layers label:has(.drawn) input").all()]
     total = sum(number for kind, number in zip(kinds, numbers, strict=True) if kind != "unreliable")
     assert 0 < total <= len(rates)
+
+
+def test_another_indicator_changes_what_is_drawn_and_said(open_page, tmp_path, pictures):
+    asked = {"poverty_rate": 2019, "c2s_share": 2022}
+    made = qs.explore_map(list(asked), geo_vintage=2015, year=asked, territory="Occitanie", practices=True)
+    page = open_page(made.save(tmp_path / "two.html").as_uri())
+    page.wait_for_selector("body[data-ready=true]")
+    shares = qs.load_observations("c2s_share", geo_level="qpv", geo_vintage=2015, year=2022, territory="Occitanie")
+    shares = shares.set_index("geo_code")["value"]
+    code = shares.dropna().index[0]
+    page.mouse.move(5, 5)
+    before = _drawn(page, tmp_path / "before.png")
+    page.locator("#qpv-view").focus()
+    page.keyboard.press("ArrowDown")  # by keyboard alone
+    page.wait_for_timeout(300)
+    assert "2022" in page.locator("#qpv-subtitle").inner_text()
+    assert _differing(_drawn(page, tmp_path / "after.png"), before) > 0.0005
+    said = page.locator(f"button.qpv-item[data-code={code}] .value").inner_text()
+    assert _plain(said) == _plain(style.format_number(shares[code], 1, lang="fr", symbol="%"))
+    page.locator(f"button.qpv-item[data-code={code}]").click()
+    assert _plain(said) in _plain(page.locator("#qpv-tooltip").inner_text())
+    assert page.locator(".qpv-legend:visible").count() == 1
+    page.locator("input[data-layer=quarters]").uncheck()
+    page.locator("#qpv-home").click()
+    page.wait_for_timeout(300)
+    saturated = _drawn(page, tmp_path / "none.png")
+    page.screenshot(path=pictures / "map_two_indicators.png")
+    assert ((saturated.max(axis=1) - saturated.min(axis=1)) > 60).mean() < 0.01
+    assert faults(page) == []
