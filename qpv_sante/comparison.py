@@ -129,12 +129,7 @@ def compare(
     place = places.resolve(territory)
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     members = group_members(quarters, places, by, place, geo_vintage)
-    observed = quarters.dropna(subset=["value"])
-    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
-    # QPV that the source does not list are counted, and say nothing of those that it withholds
-    field = members[members["in_field"]]
-    pooled = aggregation.pool(field, "group", kind=known.kind, extremes=extremes)
-    spread = aggregation.distribution(field, "group").add_prefix("qpv_")
+    field, pooled, spread = _pooled(quarters, members, known.kind)
     if parsed is None:
         other = pooled.iloc[:0].assign(source="", note="")
     else:
@@ -187,6 +182,44 @@ def compare(
     result.attrs = {name: value for name, value in quarters.attrs.items() if name != "weight"}
     result.attrs |= {"territory": whole.key, "territory_name": whole.name}
     return result
+
+
+def _pooled(
+    quarters: pd.DataFrame, members: pd.DataFrame, kind: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Members in the field of the source, their pooled value by group, and their distribution."""
+    observed = quarters.dropna(subset=["value"])
+    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
+    # QPV that the source does not list are counted, and say nothing of those that it withholds
+    field = members[members["in_field"]]
+    pooled = aggregation.pool(field, "group", kind=kind, extremes=extremes)
+    return field, pooled, aggregation.distribution(field, "group").add_prefix("qpv_")
+
+
+def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, lang: str) -> pd.DataFrame:
+    """The QPV side of `compare` alone, with a status that no reference weighs on.
+
+    Parameters
+    ----------
+    quarters : DataFrame
+        As `quarters_with_values` gives it: every QPV of the zoning.
+    members : DataFrame
+        As `group_members` gives it.
+    kind : str
+        Kind of the indicator.
+    lang : {"fr", "en"}
+        Language of `note`.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups. `value, lower, upper, interval, n_used, n_total, coverage, unreliable, flag`, and `note`: how
+        many QPV are outside the field of the source.
+    """
+    _, pooled, spread = _pooled(quarters, members, kind)
+    pooled, nothing = _with_every_group(pooled, pooled.iloc[:0].assign(source="", note=""), members, lang)
+    flag = _flag(pooled, nothing, spread, members.groupby("group")["in_field"].any(), kind)
+    return pooled.assign(flag=flag, note=nothing["note"])
 
 
 def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: object, min_coverage: float) -> None:
