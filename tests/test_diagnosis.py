@@ -477,8 +477,10 @@ def test_the_notebook_runs_for_a_territory(tmp_path, monkeypatch, name):
     assert streams == []
     written = sorted(path.name for path in (tmp_path / "output").iterdir())
     assert written == [f"diagnostic-{name}-2015.html", f"diagnostic-{name}-2015.pdf"]
-    images = [o for cell in done.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(images) >= 5
+    shown = [o.get("data", {}) for cell in done.cells for o in cell.get("outputs", [])]
+    assert sum("image/png" in data or "<img " in data.get("text/html", "") for data in shown) >= 5
+    tables = [data["text/html"] for data in shown if "<caption" in data.get("text/html", "")]
+    assert len(tables) >= 8
 
 
 def test_the_notebook_has_one_cell_of_parameters():
