@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading, store, style
+from qpv_sante import aggregation, comparison, loading, quarter_values, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
@@ -122,7 +122,7 @@ def summarize_inequality(
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
     places = loading.gazetteer()
     place = places.resolve(territory)
-    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+    quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     notes: list[str] = []
     by_status = isinstance(groups, str) and groups == "qpv_status"
     if by_status:

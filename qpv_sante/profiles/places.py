@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import pandas as pd
 
-from qpv_sante import comparison, loading
+from qpv_sante import loading, quarter_values
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import (
     AmbiguousTerritoryError,
@@ -269,10 +269,10 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
 
 
 def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
-    """Every QPV of a zoning, indicator by indicator, as `comparison.quarters_with_values` gives them."""
+    """Every QPV of a zoning, indicator by indicator, as `quarter_values.quarters_with_values` gives them."""
     counts: dict[str, pd.DataFrame] = {}
     return {
-        indicator: comparison.quarters_with_values(
+        indicator: quarter_values.quarters_with_values(
             catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T", counts=counts
         )
         for indicator, year in years.items()
