@@ -117,7 +117,7 @@ def compare(
       territory  qpv_value  reference_value  n_used  n_total           weight
     0   Béziers       56.6             34.0       3        3  population 2018
     """
-    known = catalogue().indicator(indicator)
+    catalogue().indicator(indicator)  # an unknown one is told first
     lang = style.check_lang(lang)
     _check_arguments(by, interval, year, geo_vintage, min_coverage)
     if not published_by_qpv(indicator):
@@ -125,9 +125,28 @@ def compare(
 
         # not published by QPV: the territory's own published value, and what surveys found inside and outside
         return compare_health(indicator, year=year, territory=territory, by=by, sex=sex, age=age, lang=lang)
-    places = loading.gazetteer()
+    place = loading.gazetteer().resolve(territory)
+    asked = (indicator, geo_vintage, year, reference, by, place, sex, age, min_coverage, interval, level, lang)
+    return store.remembered(("compare", *asked), lambda: _compared(*asked))
+
+
+def _compared(
+    indicator: str,
+    geo_vintage: int,
+    year: int,
+    reference: str | None,
+    by: str | None,
+    place: Territory | None,
+    sex: str,
+    age: str,
+    min_coverage: float,
+    interval: str,
+    level: float,
+    lang: style.Lang,
+) -> pd.DataFrame:
+    """What `compare` gives, for arguments that are checked."""
+    known, places = catalogue().indicator(indicator), loading.gazetteer()
     parsed = parse_reference(reference, places) if reference is not None else None
-    place = places.resolve(territory)
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     members = group_members(quarters, places, by, place, geo_vintage)
     field, pooled, spread = _pooled(quarters, members, known.kind)

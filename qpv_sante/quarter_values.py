@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from qpv_sante import aggregation, loading
+from qpv_sante import aggregation, loading, store
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import UnavailableLevelError
 
@@ -35,6 +35,16 @@ def quarters_with_values(
         weight`, `weight_base` (`denominator`, or the fallback) and `in_field` (whether the source lists the
         QPV; one that it does not is flagged `unavailable`). `attrs["weight"]` names the weight.
     """
+    asked = ("quarters", indicator.id, geo_vintage, year, sex, age)
+    return store.remembered(
+        asked,
+        lambda: _quarters_with_values(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, counts=counts),
+    )
+
+
+def _quarters_with_values(
+    indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str, counts: dict[str, pd.DataFrame] | None
+) -> pd.DataFrame:
     frame = loading.load_observations(
         indicator.id, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age
     )

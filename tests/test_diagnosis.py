@@ -15,6 +15,8 @@ from qpv_sante.report import sections, supply
 from qpv_sante.report.facts import FACT_COLUMNS, facts_of, references_of, remembering, rows_of
 from qpv_sante.report.practices import practices_of
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "06_diagnostic_territoire.ipynb"
 OTHERS = ("biterrois", "grande-synthe", "lille-sud", "montpellier", "toulouse", "bron")
 # words that would make a cause of a gap, in both languages
@@ -435,7 +437,7 @@ def test_suppressed_values_stay_dashes(made):
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*other zoning: 1"),
+        ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*pass geo_vintage=2024"),
         ({"territory": "commune:50602"}, UnknownNameError, "no longer a commune.*commune:50129"),
         ({"territory": "Centre Ville"}, AmbiguousTerritoryError, "QP034001"),
         ({"territory": "QN03401M"}, ComparabilityError, "geo_vintage=2024"),

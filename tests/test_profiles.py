@@ -18,6 +18,8 @@ from qpv_sante.profiles import find_quarter, positions
 from qpv_sante.profiles.nearest import SOCIAL, similar_in, standardised
 from qpv_sante.profiles.places import latest_years
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 
 @pytest.fixture(scope="module")
 def deveze():

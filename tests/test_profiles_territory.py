@@ -18,6 +18,8 @@ from qpv_sante.errors import (
 )
 from qpv_sante.profiles.subjects import find_subject
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 
 def plain(text):
     return text.replace("\u202f", " ").replace("\u00a0", " ")

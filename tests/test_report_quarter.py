@@ -16,6 +16,8 @@ from qpv_sante.report import pdf, supply
 from qpv_sante.report.columns import _length, column_widths
 from qpv_sante.territories import Territory
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 
 @pytest.fixture(scope="module")
 def sheet():
