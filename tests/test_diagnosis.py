@@ -471,7 +471,11 @@ def test_suppressed_values_stay_dashes(made):
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*other zoning: 1"),
+        (
+            {"territory": "department:48", "geo_vintage": 2015},
+            UnavailableLevelError,
+            r"Lozère.*It has 1 of the 2024 zoning",
+        ),
         ({"territory": "commune:50602"}, UnknownNameError, "no longer a commune.*commune:50129"),
         ({"territory": "Centre Ville"}, AmbiguousTerritoryError, "QP034001"),
         ({"territory": "QN03401M"}, ComparabilityError, "geo_vintage=2024"),
