@@ -318,7 +318,43 @@ def test_the_corridor_is_shown_commune_by_commune(made):
     report = made["corridor-minier-valenciennois"]
     assert [row[0] for row in _section(report, "Taux de pauvreté").table.rows] == named
     offered = {row[0] for row in _section(report, "Offre de soins").table.rows}
-    assert offered == {*named, "Communes qui accueillent les QPV"}
+    assert offered == {*named, "Ces 4 communes réunies"}
+
+
+def test_the_detail_holds_a_city_against_itself_as_the_summary_does(made):
+    report = made["lille-poles-ressources"]
+    detail = _section(report, "Taux de pauvreté")
+    row = next(
+        row
+        for row in _section(report, "Précarité").table.rows
+        if row[:1] + row[3:4] == ["Taux de pauvreté, 2019", "Lille, QPV compris"]
+    )
+    value = _plain(row[4]).partition(" %")[0]
+    assert f"contre {value} % (Lille, QPV compris)" in _plain(detail.findings[0])
+    assert {cells[3] for cells in detail.table.rows} == {value}
+    assert detail.table.caption.endswith("référence\u00a0: Lille, QPV compris")
+
+
+def test_a_city_whose_reference_is_withheld_has_its_report():
+    report = qs.report("commune:59153")
+    detail = _section(report, "Part des allocataires du RSA")
+    assert {tuple(row[3:7]) for row in detail.table.rows} == {("–",) * 4}
+    assert all(row[1] != "–" for row in detail.table.rows)
+    assert "n'est publiée que pour une part des habitants" in detail.notes[-1]
+    row = next(row for row in _section(report, "Précarité").table.rows if row[0].startswith("RSA"))
+    assert row[1] != "–"
+    assert row[4] == "–"
+
+
+def test_what_no_file_gives_for_a_department_names_it(made):
+    rows = _section(made["lille-poles-ressources"], "Santé : ce qui").table.rows
+    assert rows[-1][0] == "Traitements antidépresseurs"
+    assert rows[-1][2:4] == ["Nord (département)", "–"]
+
+
+def test_captions_do_not_repeat_the_title_of_their_part(made):
+    for report in made.values():
+        assert not [one.title for one in report.sections if one.table and one.table.caption == one.title]
 
 
 def test_only_occitanie_has_the_slide(made):
