@@ -133,7 +133,8 @@ def compare(
     extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
     # QPV that the source does not list are counted, and say nothing of those that it withholds
     field = members[members["in_field"]]
-    pooled = aggregation.pool(field, "group", kind=known.kind, extremes=extremes)
+    density = aggregation.highest_density(observed)
+    pooled = aggregation.pool(field, "group", kind=known.kind, extremes=extremes, density=density)
     spread = aggregation.distribution(field, "group").add_prefix("qpv_")
     if parsed is None:
         other = pooled.iloc[:0].assign(source="", note="")
