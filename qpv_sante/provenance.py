@@ -197,7 +197,8 @@ def provenance(
     Raises
     ------
     UnknownNameError
-        Unknown indicator, level or code; the message proposes valid ones.
+        Unknown indicator, level, code or language; the message proposes valid ones. Or `file` for a figure that is not
+        of an import.
     UnavailableLevelError
         Not published at that level, zoning, year or for that class; the message says what is.
     StoreError
@@ -219,6 +220,12 @@ def provenance(
         _describe(row, origin, root, Path(file) if file is not None else None, language)
         for row, origin in _figures(indicator, str(geo_code).strip().upper(), year, wanted, root)
     ]
+    sources = {str(row["source"]).partition("@")[0] for row, _ in figures}
+    if file is not None and not any(catalogue().source(one).imported for one in sources):
+        raise UnknownNameError(
+            f"file= is the file of an import; {indicator} of {geo_code} comes from {', '.join(sorted(sources))}, "
+            "of which the files are in the data folder. Leave it out."
+        )
     cells = [
         {**{name: row[name] for name in CELL_COLUMNS[:5]}, **vars(cell), "cell": cell.text}
         for row, found in figures
@@ -361,5 +368,5 @@ def _path(
         return None, missing
     got = sha256_of(path)
     if got != row["sha256"]:
-        return None, _NOTES["other"][lang].format(file=path, got=got)
+        return None, _NOTES["other"][lang].format(file=file if source.imported else row["file"], got=got)
     return path, ""
