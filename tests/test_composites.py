@@ -332,7 +332,7 @@ def test_an_alias_of_an_official_territory_may_bear_its_name(folder):
 
 def test_a_zoning_without_quarters_says_where_there_are_some(folder):
     qs.add_territories(written(folder, record(qpv_2015=["QP034002"])))
-    with pytest.raises(UnavailableLevelError, match="QPV of the other zoning: 1"):
+    with pytest.raises(UnavailableLevelError, match="It has 1 of the 2015 zoning"):
         qs.compare("poverty_rate", geo_vintage=2024, year=2021, territory="essai")
 
 
