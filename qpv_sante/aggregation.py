@@ -49,7 +49,14 @@ def with_bounds(frame: pd.DataFrame, rounding: float | None, limits: list[float]
     return frame.assign(lower=lower, upper=upper, interval=interval)
 
 
-def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, float] | None = None) -> pd.DataFrame:
+def pool(
+    frame: pd.DataFrame,
+    by: str,
+    *,
+    kind: str,
+    extremes: tuple[float, float] | None = None,
+    density: float | None = None,
+) -> pd.DataFrame:
     """Pooled value of each group, its bounds, and what it rests on.
 
     Parameters
@@ -66,6 +73,8 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
         group of one unit is kept, and that of a larger group is missing.
     extremes : tuple of float, optional
         Lowest and highest values of the observed distribution; those of the frame by default.
+    density : float, optional
+        Highest count by inhabitant of the observed distribution (`highest_density`); that of the frame by default.
 
     Returns
     -------
@@ -104,7 +113,9 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
         sums["high"] = weight * high
     elif kind == "count":
         sums |= {"value": frame["value"], "low": frame["lower"].where(known)}
-        sums["high"] = frame["upper"].where(known, largest_counts(frame, highest))
+        sums["high"] = frame["upper"].where(
+            known, largest_counts(frame, highest, highest_density(frame) if density is None else density)
+        )
     counts = {"known": known, "used": used, "unweighted": weight.isna()}
     counts["unreliable"] = (frame["flag"] == "unreliable") & used
     interval = frame["interval"].astype("str").where(used & (frame["interval"] != "none"))
@@ -145,10 +156,14 @@ def pool(frame: pd.DataFrame, by: str, *, kind: str, extremes: tuple[float, floa
     return result[list(POOLED_COLUMNS)]
 
 
-def largest_counts(frame: pd.DataFrame, highest: float) -> pd.Series:
-    """The most that each count can be: the highest published density on its inhabitants, else the highest count."""
+def highest_density(frame: pd.DataFrame) -> float:
+    """The highest published count by inhabitant; missing where the inhabitants are not known."""
+    return float((frame["value"] / frame["weight"]).max()) if "weight" in frame else float("nan")
+
+
+def largest_counts(frame: pd.DataFrame, highest: float, density: float) -> pd.Series:
+    """The most that each count can be: the highest density on its inhabitants, else the highest count."""
     weight = frame["weight"] if "weight" in frame else pd.Series(np.nan, index=frame.index)
-    density = (frame["value"] / weight).max()
     return (weight * density).fillna(highest)
 
 

@@ -218,7 +218,7 @@ class Catalogue(_Record, frozen=True):
         UnknownNameError
             No such indicator; the message proposes the nearest names.
         """
-        if indicator_id not in self.indicators:
+        if not isinstance(indicator_id, str) or indicator_id not in self.indicators:
             hint = did_you_mean(indicator_id, self.indicators, limit=40)
             raise UnknownNameError(f"Unknown indicator {indicator_id!r}. {hint}")
         return self.indicators[indicator_id]

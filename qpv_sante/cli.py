@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from qpv_sante import errors
-from qpv_sante.errors import DownloadError, Fault, QpvSanteError, StoreError, UnknownNameError
+from qpv_sante.errors import DownloadError, Fault, OutputError, QpvSanteError, StoreError, UnknownNameError
 
 app = typer.Typer(
     name="qpv-sante",
@@ -38,6 +38,7 @@ _KINDS: dict[type[QpvSanteError], str] = {
     errors.SchemaError: "fichier ou tableau dont la forme n'est pas celle attendue.",
     errors.InvalidInputError: "nombres dont on ne peut rien calculer.",
     DownloadError: "un fichier n'a pas pu être obtenu.",
+    OutputError: "le fichier demandé ne peut pas être écrit.",
     StoreError: "impossible avec ce dossier ou les données qui y sont.",
 }
 
@@ -49,9 +50,14 @@ def _told(error: QpvSanteError) -> str:
     if isinstance(error, WrongUse):
         return f"Erreur : {error}"
     about = next((words for kind, words in _KINDS.items() if isinstance(error, kind)), "")
-    if (fault := fault_of(error)) in {Fault.DISK, Fault.RIGHTS}:
+    if (fault := fault_of(error)) in {Fault.DISK, Fault.RIGHTS} and not isinstance(error, OutputError):
         about = " ".join(WORDS[fault]["fr"])
     return f"Erreur : {about}\n{error}" if about else f"Erreur : {error}"
+
+
+def _untold(error: OSError) -> str:
+    """A fault of the disk or of the output that no part of the package has put in words."""
+    return f"Erreur : lecture ou écriture impossible.\n{error}"
 
 
 def _language(lang: str) -> str:
@@ -100,6 +106,8 @@ def list_command(
     from qpv_sante import listing
 
     if sources:
+        if theme is not None or geo_level is not None:
+            raise WrongUse("--sources liste toutes les sources : --theme et --geo-level choisissent des indicateurs.")
         _print(listing.list_sources()[["id", "title", "producer", "vintages", "status"]])
     else:
         table = listing.list_indicators(theme, geo_level, lang=lang)
@@ -168,15 +176,19 @@ def refresh(
     except (StoreError, DownloadError) as error:  # right use, but nothing could be done
         typer.secho(_told(error), fg=typer.colors.RED, err=True)
         raise typer.Exit(FAILED) from error
-    for line in summary(done, lang):
-        typer.echo(line)
-    code = done.exit_code(fail_on)
+    code, lines = done.exit_code(fail_on), summary(done, lang)
     for path in report or []:
         try:
-            typer.echo(f"Écrit : {done.save(path, lang=lang)}")
+            lines.append(f"Écrit : {done.save(path, lang=lang)}")
         except StoreError as error:  # the disk filled up meanwhile: the data are in use, the other reports are written
             typer.secho(_told(error), fg=typer.colors.RED, err=True)
             code = FAILED
+    try:
+        for line in lines:
+            typer.echo(line)
+    except OSError as error:  # likewise of the file or the pipe that takes the summary
+        typer.secho(_untold(error), fg=typer.colors.RED, err=True)
+        code = FAILED
     raise typer.Exit(code)
 
 
@@ -467,4 +479,7 @@ def main() -> None:
         app(standalone_mode=True)
     except QpvSanteError as error:
         typer.secho(_told(error), fg=typer.colors.RED, err=True)
+        raise SystemExit(2) from None
+    except OSError as error:  # standard output on a full disk, a file that became unreadable
+        typer.secho(_untold(error), fg=typer.colors.RED, err=True)
         raise SystemExit(2) from None

@@ -212,7 +212,8 @@ def _pooled(
     extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
     # QPV that the source does not list are counted, and say nothing of those that it withholds
     field = members[members["in_field"]]
-    pooled = aggregation.pool(field, "group", kind=kind, extremes=extremes)
+    density = aggregation.highest_density(observed)
+    pooled = aggregation.pool(field, "group", kind=kind, extremes=extremes, density=density)
     return field, pooled, aggregation.distribution(field, "group").add_prefix("qpv_")
 
 

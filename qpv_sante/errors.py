@@ -100,6 +100,10 @@ class StoreError(QpvSanteError, OSError):
     """A data store that is absent, incomplete or cannot be written."""
 
 
+class OutputError(StoreError):
+    """A file that was asked for, outside the data store, and cannot be written."""
+
+
 def nearest(given: object, valid: Iterable[object]) -> list[str]:
     """Up to three valid names that look like what was given, the most alike first.
 

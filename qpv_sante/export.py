@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import SchemaError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.errors import OutputError, SchemaError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.observations import MISSING_FLAGS
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"{path} cannot be written: {error}. Free some space, or choose another folder.") from error
+        raise OutputError(f"{path} cannot be written: {error}. Free some space, or choose another folder.") from error
 
 
 def check_place(path: Path) -> None:
@@ -270,7 +270,7 @@ def check_place(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.absolute().parent) as probe:
             probe.write(b"?")
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}. Choose another folder.") from error
+        raise OutputError(f"{path} cannot be written: {error}. Choose another folder.") from error
     finally:
         for folder in reversed(made):
             folder.rmdir()

@@ -136,7 +136,7 @@ def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool =
     from tqdm.auto import tqdm
 
     folder = Path(root) if root is not None else store.data_dir()
-    check = _Check(folder, "en" if lang == "en" else "fr")
+    check = _Check(folder, style.check_lang(lang))
     rows = list(tqdm(check.rows(), desc="verify", unit="file", disable=not progress))
     return Verification(tuple(rows), check.lang, check.state())
 
@@ -198,6 +198,8 @@ class _Check:
             lines = path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return None, [self._line("processed", "CURRENT", expected, None, "build")] if builds else []
+        except IsADirectoryError:
+            return None, [self._line("processed", "CURRENT", expected or "a build", "a folder", "build")]
         except ValueError:
             return None, [self._line("processed", "CURRENT", expected or "a build", "unreadable bytes", "build")]
         name = "".join(lines[:1]).strip()

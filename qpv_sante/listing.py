@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from qpv_sante import store
+from qpv_sante import store, style
 from qpv_sante.catalogue import Indicator, Source, catalogue, describe_coverage
 from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.geography import LEVELS, check_level
@@ -37,14 +37,14 @@ def list_indicators(theme: str | None = None, geo_level: str | None = None, *, l
     Raises
     ------
     UnknownNameError
-        Unknown theme or level.
+        Unknown theme, level or language.
 
     Examples
     --------
     >>> list_indicators(theme="health_cover")[["id", "levels", "zonings"]].values.tolist()
     [['c2s_share', 'qpv', '2015']]
     """
-    known = catalogue()
+    known, language = catalogue(), style.check_lang(lang)
     if theme is not None and theme not in known.themes:
         raise UnknownNameError(f"Unknown theme {theme!r}. {did_you_mean(theme, known.themes)}")
     if geo_level is not None:
@@ -59,9 +59,9 @@ def list_indicators(theme: str | None = None, geo_level: str | None = None, *, l
         rows.append(
             {
                 "id": indicator.id,
-                "label": _text(indicator.label, lang),
+                "label": _text(indicator.label, language),
                 "theme": indicator.theme,
-                "unit": _text(indicator.unit, lang),
+                "unit": _text(indicator.unit, language),
                 "kind": indicator.kind,
                 "levels": ", ".join(levels),
                 "zonings": ", ".join(zonings),
@@ -173,7 +173,7 @@ def describe(indicator: str, *, lang: str = "fr") -> Sheet:
     Raises
     ------
     UnknownNameError
-        Unknown indicator.
+        Unknown indicator or language.
 
     Examples
     --------
@@ -183,21 +183,22 @@ def describe(indicator: str, *, lang: str = "fr") -> Sheet:
       Definition        C2S beneficiaries ...
     """
     known = catalogue().indicator(indicator)
-    names = _HEADINGS[lang if lang in _HEADINGS else "fr"]
+    language = style.check_lang(lang)
+    names = _HEADINGS[language]
     sources = [catalogue().sources[name] for name in dict.fromkeys(series.source for series in known.series)]
-    caveats = list(known.caveats.get("en" if lang == "en" else "fr", []))
-    caveats += [_text(source.caveat, lang) for source in sources if source.caveat]
+    caveats = list(known.caveats.get(language, []))
+    caveats += [_text(source.caveat, language) for source in sources if source.caveat]
     rows = [
         (names[0], known.id),
-        (names[1], _text(known.definition, lang)),
-        (names[2], _text(known.population, lang)),
-        (names[3], _text(known.unit, lang)),
-        (names[4], _KINDS[known.kind]["en" if lang == "en" else "fr"]),
+        (names[1], _text(known.definition, language)),
+        (names[2], _text(known.population, language)),
+        (names[3], _text(known.unit, language)),
+        (names[4], _KINDS[known.kind][language]),
         (names[5], describe_coverage(catalogue().published(indicator))),
         *((names[6], caveat) for caveat in caveats),
         *((names[7], f"{source.producer}, {source.title} ({source.licence})") for source in sources),
     ]
-    return Sheet(_text(known.label, lang), tuple(rows))
+    return Sheet(_text(known.label, language), tuple(rows))
 
 
 def cite(of: str | pd.DataFrame) -> str:
@@ -243,6 +244,8 @@ def _editions(of: str | pd.DataFrame) -> list[str]:
             raise SchemaError(f"cite needs a frame with a `source` column; it has {list(of.columns)}.")
         keys = [key for name in columns for key in of[name].dropna().astype("str").unique()]
         return list(dict.fromkeys(part for key in keys for part in key.split(", ") if part))
+    if not isinstance(of, str):
+        raise UnknownNameError(f"cite takes a name or a frame; got {type(of).__name__}.")
     if of in known.indicators:
         return list(dict.fromkeys(str(record["source"]) for record in known.published(of)))
     if of.partition("@")[0] in known.sources:

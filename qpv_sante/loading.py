@@ -260,7 +260,7 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     layer = _LAYERS.get((geo_level, vintage))
     if layer is None:
         valid = ", ".join(f"{level} {year}" for level, year in _LAYERS)
-        raise UnavailableLevelError(f"No outlines of {geo_level} {vintage}. Available: {valid}.")
+        raise UnavailableLevelError(f"No outlines of {geo_level} {vintage!r}. Available: {valid}.")
     origin = store.find_store(f"zones/{layer}")
     zones = origin.zones(layer)
     places = gazetteer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,7 +168,7 @@ def provenance(
     indicator : str
         An id of `list_indicators`.
     geo_code : str
-        Code of the territory, as in the table: `QP034001`, `34032`, `76`.
+        Code of the territory, as in the table: `QP034001`, `34032`, `76`; in either case.
     year : int
         Year of reference.
     geo_vintage, geo_level : int, str, optional
@@ -196,7 +197,8 @@ def provenance(
     Raises
     ------
     UnknownNameError
-        Unknown indicator, level or code; the message proposes valid ones.
+        Unknown indicator, level, code or language; the message proposes valid ones. Or `file` for a figure that is not
+        of an import.
     UnavailableLevelError
         Not published at that level, zoning, year or for that class; the message says what is.
     StoreError
@@ -210,14 +212,20 @@ def provenance(
     >>> found["file"]
     'insee_filosofi_qpv/2019/data_filo19_qp_revdis_csv.zip'
     """
-    language: style.Lang = "en" if lang == "en" else "fr"
+    language = style.check_lang(lang)
     root = root or store.data_dir()
     wanted = {"geo_level": geo_level, "geo_vintage": geo_vintage, "sex": sex, "age": age}
     wanted |= {"category": category, "perimeter": perimeter}
     figures = [
         _describe(row, origin, root, Path(file) if file is not None else None, language)
-        for row, origin in _figures(indicator, str(geo_code).strip(), int(year), wanted, root)
+        for row, origin in _figures(indicator, str(geo_code).strip().upper(), year, wanted, root)
     ]
+    sources = {str(row["source"]).partition("@")[0] for row, _ in figures}
+    if file is not None and not any(catalogue().source(one).imported for one in sources):
+        raise UnknownNameError(
+            f"file= is the file of an import; {indicator} of {geo_code} comes from {', '.join(sorted(sources))}, "
+            "of which the files are in the data folder. Leave it out."
+        )
     cells = [
         {**{name: row[name] for name in CELL_COLUMNS[:5]}, **vars(cell), "cell": cell.text}
         for row, found in figures
@@ -252,8 +260,9 @@ def _figures(indicator: str, code: str, year: int, wanted: dict[str, Any], root:
     if here.empty:
         levels = ", ".join(f"{one['geo_level']} {one['geo_vintage']}" for one in records)
         codes = sorted(every["geo_code"].unique())
-        hint = did_you_mean(code, codes, limit=0 if len(codes) > 40 else 40)
-        raise UnknownNameError(f"No figure of {indicator} in {year} for {code!r} ({levels}). {hint}")
+        # a code of the other zoning is no misspelling
+        hint = _elsewhere(indicator, code, root) or did_you_mean(code, codes, limit=0 if len(codes) > 40 else 40)
+        raise UnknownNameError(f"No figure of {indicator} in {year} for {code!r} ({levels}). {hint}".rstrip())
     found = []
     for rows, origin in read:
         chosen = rows[rows["geo_code"] == code]
@@ -269,6 +278,19 @@ def _figures(indicator: str, code: str, year: int, wanted: dict[str, Any], root:
             "all of them."
         )
     return found
+
+
+def _elsewhere(indicator: str, code: str, root: Path) -> str:
+    """In which other years, levels and zonings the code has a figure of the indicator."""
+    found = set()
+    for source_id in dict.fromkeys(str(one["source"]).partition("@")[0] for one in catalogue().published(indicator)):
+        with suppress(StoreError):  # a table that is not there has nothing to propose
+            rows = store.find_store(f"observations/{source_id}", root).observations(source_id, indicator=indicator)
+            found |= set(
+                rows.loc[rows["geo_code"] == code, ["year", "geo_level", "geo_vintage"]].itertuples(index=False)
+            )
+    listed = ", ".join(f"{year} ({level} {vintage})" for year, level, vintage in sorted(found))
+    return f"It has one in {listed}." if listed else ""
 
 
 def _describe(
@@ -346,5 +368,5 @@ def _path(
         return None, missing
     got = sha256_of(path)
     if got != row["sha256"]:
-        return None, _NOTES["other"][lang].format(file=path, got=got)
+        return None, _NOTES["other"][lang].format(file=file if source.imported else row["file"], got=got)
     return path, ""

@@ -176,7 +176,7 @@ def reference_values(
     if reference.is_rest:
         weight = units.groupby("group")["weight"].sum(min_count=1)
         inhabitants = _inhabitants(host, reference.level, places.communes)
-        pooled = _rest(pooled, weight, inside.merge(parts, on="geo_code"), inhabitants, indicator, lang)
+        pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     return pooled.reindex(members["group"].unique())
 
@@ -289,20 +289,27 @@ def _with_neighbours(
 def _rest(
     whole: pd.DataFrame,
     weight: pd.Series,
-    parts: pd.DataFrame,
+    inside: pd.DataFrame,
+    quarters: pd.DataFrame,
     inhabitants: pd.Series,
     indicator: Indicator,
     lang: str,
 ) -> pd.DataFrame:
-    """The reference, of that weight, less every QPV that lies in it."""
+    """The reference, of that weight, less every QPV that lies in it.
+
+    What a withheld one may be is told by all the QPV, so that the bounds are the same whatever the territory asked for.
+    """
+    parts = inside.merge(quarters, on="geo_code")
+    extremes = (float(quarters["lower"].min()), float(quarters["upper"].max()))
     complete = whole.assign(weight=weight)
     note, ratio = NOTES["subtracted"][lang], None
     if indicator.kind == "count":
-        taken = parts.groupby("group")["value"].sum(min_count=1)
+        taken = parts.groupby("group")["value"].sum()  # of the published parts: without any, the whole is the most
         rest = complete.assign(value=complete["value"] - taken, parts_missing=0)
         missing = parts["value"].isna().groupby(parts["group"]).sum()
         rest["parts_missing"] = missing.reindex(rest.index).fillna(0).astype(int)
-        most = parts["upper"].where(parts["value"].notna(), aggregation.largest_counts(parts, parts["upper"].max()))
+        largest = aggregation.largest_counts(parts, extremes[1], aggregation.highest_density(quarters))
+        most = parts["upper"].where(parts["value"].notna(), largest)
         rest["lower"] = complete["lower"] - most.groupby(parts["group"]).sum().reindex(rest.index)
         rest["upper"] = complete["upper"] - taken
         rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
@@ -310,7 +317,6 @@ def _rest(
         if (parts["weight_base"] != "denominator").any():
             ratio = complete["weight"] / inhabitants.reindex(complete.index)
             note += " ; " + NOTES["bases"][lang]
-        extremes = (parts["lower"].min(), parts["upper"].max())
         rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio, extremes=extremes)
     low, high = indicator.range or [float("-inf"), float("inf")]
     outside = (rest["value"] < low) | (rest["value"] > high) | (rest["upper"] < low) | (rest["lower"] > high)

@@ -118,8 +118,8 @@ class Gazetteer:
                 raise UnknownNameError(f"{text!r} is a former commune; today it is {keys}. Pass that code.")
             raise UnknownNameError(
                 f"No territory called {text!r}. "
-                f"{did_you_mean(text, [*self.composites, *known['name'].unique()], limit=0)} "
-                "Give a name (Occitanie, Lille), a typed code (region:76, department:59, commune:59350) or an id of "
+                + f"{did_you_mean(text, [*self.composites, *known['name'].unique()], limit=0)} ".lstrip()
+                + "Give a name (Occitanie, Lille), a typed code (region:76, department:59, commune:59350) or an id of "
                 "list_territories()."
             )
         places = [Territory(row.level, row.code, row.name) for row in found.itertuples(index=False)]

@@ -122,6 +122,26 @@ def test_unknown_names_propose_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: qs.list_indicators(lang="de"), "Unknown lang 'de'"),
+        (lambda: qs.describe("poverty_rate", lang="FR"), "Unknown lang 'FR'"),
+        (lambda: qs.load_observations(["poverty_rate"]), "Unknown indicator"),  # type: ignore[arg-type]
+        (lambda: qs.cite(None), "a name or a frame; got NoneType"),  # type: ignore[arg-type]
+        (lambda: qs.load_zones("qpv", vintage="2015"), "No outlines of qpv '2015'"),  # type: ignore[arg-type]
+        (lambda: qs.load_observations("poverty_rate", territory=""), r"called ''\. Give a name"),
+        (
+            lambda: qs.estimate("depression_prevalence", territory="Occitanie", predictors=("wealth",)),
+            r"household\. Pass predictors",
+        ),
+    ],
+)
+def test_mistakes_from_python_are_told_too(ask: Callable[[], object], message: str) -> None:
+    with pytest.raises((UnknownNameError, UnavailableLevelError), match=message):
+        ask()
+
+
+@pytest.mark.parametrize(
     ("asked", "exists"),
     [
         ({"year": 2020, "geo_level": None, "geo_vintage": None}, r"qpv 2015 \(2016, 2017, 2018, 2019, 2021\)"),

@@ -9,8 +9,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 import pytest
@@ -250,6 +252,7 @@ def test_built_data_are_read(run: Run, built: Path) -> None:
         (("list", "--theme", "incomes"), "Did you mean 'income'"),
         (("list", "--geo-level", "communes"), "Did you mean 'commune'"),
         (("build", "--source", "insee_demo_qvp"), "Did you mean 'insee_demo_qpv'"),
+        (("list", "--sources", "--theme", "income"), "--theme et --geo-level"),
     ],
 )
 def test_mistake_is_told_in_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:
@@ -273,12 +276,55 @@ def test_wrong_suffix_writes_nothing(run: Run, arguments: tuple[str, ...], messa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_place_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+def test_place_that_cannot_be_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file where a folder should be: even the administrator cannot write under it."""
     (tmp_path / "file").write_text("here")
     assert "cannot be written" in refused(run("compare", *ASKED, "--output", tmp_path / "file" / "gaps.csv"))
     assert (tmp_path / "file").read_text() == "here"
+
+    def deny(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", deny)
+    said = refused(run("compare", *ASKED, "--output", tmp_path / "gaps.csv"))
+    assert said.startswith("Erreur : le fichier demandé ne peut pas être écrit.")  # not the data folder
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert "cannot be written" in refused(run("demo", "--output", tmp_path / "file"))
+
+
+@pytest.fixture
+def full_disk() -> Iterator[TextIO]:
+    """An output that takes nothing."""
+    with suppress(OSError), Path("/dev/full").open("w", encoding="utf-8") as stream:
+        yield stream
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("command", ["list", "describe poverty_rate"])
+def test_output_on_a_full_disk_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, full_disk: TextIO, command: str
+) -> None:
+    monkeypatch.setattr(sys, "stdout", full_disk)
+    assert "No space left" in refused(run(*command.split()))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_summary_that_cannot_be_told_leaves_the_report_and_gives_exit_code_1(
+    run: Run,
+    workspace: Path,
+    producers: Producers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_disk: TextIO,
+) -> None:
+    producers.edit(EDITION, CHANGE)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full_disk)
+        result = run(*BOTH, "--report", tmp_path / "r.json")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Erreur : lecture ou écriture impossible.")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["exit_code"] == 10
+    assert Folder(workspace).pair() == (AFTER[0], BEFORE[1])
 
 
 def test_wrong_type_is_told_by_the_parser(run: Run) -> None:

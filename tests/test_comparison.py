@@ -138,6 +138,25 @@ def test_a_territory_outside_the_field_is_empty_not_an_accident():
     assert (gap["n_used"], gap["n_total"], gap["flag"]) == (0, 42, "unavailable")
 
 
+def test_bounds_of_secrecy_do_not_depend_on_the_territory_asked_for():
+    bounds = ["qpv_lower", "qpv_upper", "reference_lower", "reference_upper"]
+    asked = {"geo_vintage": 2015, "by": "commune", "reference": "rest_of_commune"}
+    for indicator, year in (("rsa_recipients", 2020), ("poverty_rate", 2019)):
+        every = qs.compare(indicator, year=year, **asked).set_index("territory_code")
+        hidden = every[every["note"].str.contains("sous secret") & every["reference_lower"].notna()]
+        for code in hidden.index[:3]:
+            alone = qs.compare(indicator, year=year, territory=code, **asked).set_index("territory_code")
+            pd.testing.assert_series_equal(alone.loc[code, bounds], hidden.loc[code, bounds])
+
+
+def test_what_is_left_of_a_count_where_every_quarter_is_withheld_lies_between_nothing_and_the_whole():
+    asked = {"geo_vintage": 2015, "year": 2020, "territory": "commune:78124", "by": "commune"}  # its one QPV is secret
+    whole = qs.compare("rsa_recipients", reference="commune", **asked).iloc[0]
+    rest = qs.compare("rsa_recipients", reference="rest_of_commune", **asked).iloc[0]
+    assert rest["n_used"] == 0 and pd.isna(rest["reference_value"])
+    assert 0 <= rest["reference_lower"] < rest["reference_upper"] == whole["reference_upper"]
+
+
 def test_coverage_counts_the_quarters_outside_the_field():
     gap = qs.compare("poverty_rate", by=None, reference=None, **ASKED).iloc[0]
     people = qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018).set_index("geo_code")

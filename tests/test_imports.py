@@ -371,7 +371,7 @@ BAD_METADATA = {
     "indicator id": ({"indicator": {"Part ALD": COUNT}}, "indicator 'Part ALD': expected lower-case"),
     "text": ({"indicator": {"x": {**COUNT, "label": {"de": "x"}}}}, "label is given in fr"),
     "core definition": ({"indicator": {"poverty_rate": COUNT}}, r"\[indicator.poverty_rate\] exists in the catalogue"),
-    "no level": ({"geo_level": None}, "must give geo_level"),
+    "no level": ({"geo_level": None}, "must give geo_level.*--metadata FILE"),
     "no title": ({"title": None}, "must give title"),
     "no zoning": ({"geo_level": "commune", "geo_vintage": None}, "no commune|year of its commune codes"),
     "theme": ({"indicator": {"x": {**RESTRICTED["indicator"]["ors_ald_share"], "theme": "z"}}}, "unknown theme 'z'"),

@@ -217,6 +217,13 @@ def test_current_that_points_to_nothing_is_reported(data, text, status):
     assert not done.sound
 
 
+def test_folder_in_place_of_current_is_reported(data):
+    path = data / "processed" / "CURRENT"
+    path.unlink()
+    path.mkdir()
+    assert row(verify(data), "processed", "CURRENT")["got"] == "a folder"
+
+
 def test_current_may_not_leave_the_folder_of_builds(data, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (data / "processed" / "CURRENT").write_text("../../../elsewhere")

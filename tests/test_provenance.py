@@ -260,6 +260,7 @@ def test_raw_file_that_is_not_the_one_read_is_not_quoted(workspace):
     path.write_bytes(miniature.archive({name: text.replace(b"60,8", b"10,0") for name, text in members.items()}))
     found = only("poverty_rate", "QP034001", 2019)
     assert pd.isna(found["cell"]) and "sha256" in found["note"] and found["value"] == 60.8
+    assert found["note"].startswith(found["file"])  # no path of this machine: notes go into reports
     assert not verify(workspace).sound
 
 
@@ -290,6 +291,10 @@ def test_damaged_lock_leaves_the_figure_and_says_why(workspace):
     [
         (("poverty_rat", "QP034001", 2019, {}), UnknownNameError, "Did you mean 'poverty_rate'"),
         (("poverty_rate", "QP03401", 2019, {}), UnknownNameError, r"\(qpv 2015, .*Did you mean 'QP0340"),
+        (("poverty_rate", "QN03401M", 2019, {}), UnknownNameError, r"\. It has one in 2021 \(qpv 2024\)\.$"),
+        (("poverty_rate", "QP034001", "abc", {}), UnavailableLevelError, "not published for year='abc'"),
+        (("poverty_rate", "QP034001", 2019, {"file": "x.csv"}), UnknownNameError, "file of an import; .* comes from"),
+        (("poverty_rate", "QP034001", 2019, {"lang": "de"}), UnknownNameError, "Unknown lang 'de'"),
         (("poverty_rate", "QP034001", 1999, {}), UnavailableLevelError, "not published for year=1999"),
         (("poverty_rate", "QP034001", 2019, {"geo_level": "quartier"}), UnknownNameError, "Unknown geo_level"),
         (("poverty_rate", "QP034001", 2019, {"geo_vintage": 2024}), UnavailableLevelError, "not published for"),
@@ -301,6 +306,10 @@ def test_what_does_not_exist_is_answered_with_what_does(tmp_path, monkeypatch, a
     monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "none"))
     with pytest.raises(error, match=message):
         provenance(*asked[:3], **asked[3])
+
+
+def test_code_is_taken_in_either_case(built):
+    assert only("poverty_rate", " qp034001", 2019).equals(only("poverty_rate", "QP034001", 2019))
 
 
 def test_it_is_shown_in_both_languages_and_escaped(built):

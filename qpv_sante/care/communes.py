@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import pandas as pd
 
@@ -12,7 +10,7 @@ from qpv_sante.care.structures import find
 from qpv_sante.catalogue import catalogue
 from qpv_sante.geography import department_of_commune, whole_commune
 from qpv_sante.loading import gazetteer
-from qpv_sante.store import Store, find_store
+from qpv_sante.store import remembered
 from qpv_sante.style import Lang
 from qpv_sante.territories import Territory, current_commune
 
@@ -78,26 +76,19 @@ def commune_counts(observations: pd.DataFrame, communes: pd.DataFrame, former: p
 def load_commune_counts(indicator: str) -> pd.DataFrame:
     """Counts of one kind of facility in every commune of today; see `commune_counts`.
 
-    The base is read once: what follows, and the other kinds, come from memory.
-
     Raises
     ------
     StoreError
         The base was never built.
     """
-    return _every_count(find(f"observations/{SOURCE}"), find_store("codes/territories"))[indicator].copy()
-
-
-@lru_cache(maxsize=2)
-def _every_count(origin: Store, _codes: Store) -> dict[str, pd.DataFrame]:
-    """Counts of each kind; once for a build and its code tables, which do not change."""
-    places = gazetteer()
+    origin, places = find(f"observations/{SOURCE}"), gazetteer()
     equal = {"geo_level": "commune", "geo_vintage": GEO_VINTAGE, "year": YEAR, "sex": "_T", "age": "_T"}
-    rows = origin.observations(SOURCE, **equal)
-    return {
-        indicator: commune_counts(rows[rows["indicator"] == indicator], places.communes, places.former_communes)
-        for indicator in FACILITIES
-    }
+
+    def counted() -> pd.DataFrame:
+        rows = origin.observations(SOURCE, indicator=indicator, **equal)
+        return commune_counts(rows, places.communes, places.former_communes)
+
+    return remembered(("commune_counts", origin.path, indicator), counted)
 
 
 def commune_supply(place: Territory | None) -> pd.DataFrame:

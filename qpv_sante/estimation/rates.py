@@ -118,7 +118,7 @@ def check_predictors(indicator: str, predictors: Sequence[str]) -> tuple[str, ..
         why = (
             f"no open source publishes {indicator} by {', '.join(unknown)}"
             if set(unknown) <= set(every) and unknown
-            else f"unknown predictors {unknown}. {did_you_mean(unknown[0], every)}"
+            else f"unknown predictors {unknown}. {did_you_mean(unknown[0], every).removesuffix('.')}"
             if unknown
             else "no predictor given"
         )

@@ -193,7 +193,10 @@ def _from_template(
     path: Path, content: bytes, mapping: Mapping[str, str | None] | None, declared: Metadata, where: str
 ) -> _Content:
     if declared.geo_level is None:
-        raise CatalogueError(f"{where}: the metadata must give geo_level (qpv, commune, iris...) and geo_vintage.")
+        raise CatalogueError(
+            f"{where}: the metadata must give geo_level (qpv, commune, iris...) and geo_vintage. They are in the .toml "
+            "file that goes with the table: pass it as metadata (--metadata FILE)."
+        )
     check_level(declared.geo_level)
     frame = read_template(path, content, declared, mapping, where=where)
     left_out = [heading for heading, name in {**declared.columns, **(mapping or {})}.items() if not name]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from qpv_sante.catalogue import Table
 from qpv_sante.content import open_workbook
-from qpv_sante.errors import SchemaError, StoreError, UnknownNameError, did_you_mean
+from qpv_sante.errors import OutputError, SchemaError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.imports.metadata import MISSING, Metadata, missing_markers
 from qpv_sante.observations import FLAGS, MISSING_FLAGS, TOTAL
 from qpv_sante.readers.cells import parse_numbers, read_text_csv, read_text_sheet
@@ -202,5 +202,5 @@ def write_template(path: Path | str) -> tuple[Path, Path]:
         both[0].write_text((folder / "import.csv").read_text(encoding="utf-8"), encoding="utf-8-sig")
         both[1].write_text((folder / "import.toml").read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
+        raise OutputError(f"{path} cannot be written: {error}") from error
     return both
