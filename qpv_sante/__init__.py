@@ -31,7 +31,7 @@ from qpv_sante.loading import attach_zones, load_observations, load_zones
 from qpv_sante.location import locate
 from qpv_sante.maps import explore_map, plot_bivariate_map, plot_map
 from qpv_sante.pipeline import build
-from qpv_sante.profiles import similar
+from qpv_sante.profiles import positions, similar
 from qpv_sante.provenance import provenance
 from qpv_sante.ranking import rank
 from qpv_sante.refresh import refresh
@@ -73,6 +73,7 @@ __all__ = [
     "plot_profile",
     "plot_rank",
     "plot_trend",
+    "positions",
     "profile",
     "provenance",
     "rank",

@@ -137,7 +137,8 @@ def build(
     _print(report.frame()[["source", "status", "rows"]])
     typer.echo(f"Données enregistrées dans {report.store}")
     if report.failures:
-        typer.echo(f"\n{len(report.failures)} source(s) en échec :", err=True)
+        number = len(report.failures)
+        typer.echo("\nUne source en échec :" if number == 1 else f"\n{number} sources en échec :", err=True)
         for name, problem in report.failures.items():
             kept = " (les derniers chiffres valides sont conservés)" if name in report.kept else ""
             typer.echo(f"- {name}{kept} : {problem}", err=True)

@@ -17,6 +17,7 @@ from qpv_sante.errors import (
 )
 from qpv_sante.geography import QPV_ZONINGS, fold
 from qpv_sante.health import published_by_qpv
+from qpv_sante.quarter_values import quarters_with_values
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
 from qpv_sante.territories import Gazetteer, Territory
 
@@ -116,7 +117,7 @@ def compare(
       territory  qpv_value  reference_value  n_used  n_total           weight
     0   Béziers       56.6             34.0       3        3  population 2018
     """
-    known = catalogue().indicator(indicator)
+    catalogue().indicator(indicator)  # an unknown one is told first
     lang = style.check_lang(lang)
     _check_arguments(by, interval, year, geo_vintage, min_coverage)
     if not published_by_qpv(indicator):
@@ -124,18 +125,31 @@ def compare(
 
         # not published by QPV: the territory's own published value, and what surveys found inside and outside
         return compare_health(indicator, year=year, territory=territory, by=by, sex=sex, age=age, lang=lang)
-    places = loading.gazetteer()
+    place = loading.gazetteer().resolve(territory)
+    asked = (indicator, geo_vintage, year, reference, by, place, sex, age, min_coverage, interval, level, lang)
+    return store.remembered(("compare", *asked), lambda: _compared(*asked))
+
+
+def _compared(
+    indicator: str,
+    geo_vintage: int,
+    year: int,
+    reference: str | None,
+    by: str | None,
+    place: Territory | None,
+    sex: str,
+    age: str,
+    min_coverage: float,
+    interval: str,
+    level: float,
+    lang: style.Lang,
+) -> pd.DataFrame:
+    """What `compare` gives, for arguments that are checked."""
+    known, places = catalogue().indicator(indicator), loading.gazetteer()
     parsed = parse_reference(reference, places) if reference is not None else None
-    place = places.resolve(territory)
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     members = group_members(quarters, places, by, place, geo_vintage)
-    observed = quarters.dropna(subset=["value"])
-    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
-    # QPV that the source does not list are counted, and say nothing of those that it withholds
-    field = members[members["in_field"]]
-    density = aggregation.highest_density(observed)
-    pooled = aggregation.pool(field, "group", kind=known.kind, extremes=extremes, density=density)
-    spread = aggregation.distribution(field, "group").add_prefix("qpv_")
+    field, pooled, spread = _pooled(quarters, members, known.kind)
     if parsed is None:
         other = pooled.iloc[:0].assign(source="", note="")
     else:
@@ -190,6 +204,46 @@ def compare(
     return result
 
 
+def _pooled(
+    quarters: pd.DataFrame, members: pd.DataFrame, kind: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Members in the field of the source, their pooled value by group, and their distribution."""
+    observed = quarters.dropna(subset=["value"])
+    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
+    # QPV that the source does not list are counted, and say nothing of those that it withholds
+    field = members[members["in_field"]]
+    pooled = aggregation.pool(
+        field, "group", kind=kind, extremes=extremes, density=aggregation.highest_density(observed)
+    )
+    return field, pooled, aggregation.distribution(field, "group").add_prefix("qpv_")
+
+
+def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, lang: str) -> pd.DataFrame:
+    """The QPV side of `compare` alone, with a status that no reference weighs on.
+
+    Parameters
+    ----------
+    quarters : DataFrame
+        As `quarters_with_values` gives it: every QPV of the zoning.
+    members : DataFrame
+        As `group_members` gives it.
+    kind : str
+        Kind of the indicator.
+    lang : {"fr", "en"}
+        Language of `note`.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups. `value, lower, upper, interval, n_used, n_total, coverage, unreliable, flag`, and `note`: how
+        many QPV are outside the field of the source.
+    """
+    _, pooled, spread = _pooled(quarters, members, kind)
+    pooled, nothing = _with_every_group(pooled, pooled.iloc[:0].assign(source="", note=""), members, lang)
+    flag = _flag(pooled, nothing, spread, members.groupby("group")["in_field"].any(), kind)
+    return pooled.assign(flag=flag, note=nothing["note"])
+
+
 def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: object, min_coverage: float) -> None:
     if by is not None and by not in GROUPINGS:
         raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
@@ -201,89 +255,6 @@ def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: o
         raise UnknownNameError(f"year is a whole number, without quotes; got {year!r}.")
     if not 0 <= min_coverage <= 1:
         raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
-
-
-def quarters_with_values(
-    indicator: Indicator,
-    *,
-    geo_vintage: int,
-    year: int,
-    sex: str,
-    age: str,
-    counts: dict[str, pd.DataFrame] | None = None,
-) -> pd.DataFrame:
-    """Every QPV of a zoning, with its value, bounds and weight where they are published.
-
-    Parameters
-    ----------
-    indicator : Indicator
-    geo_vintage, year : int
-    sex, age : str
-    counts : dict of str to DataFrame, optional
-        Counts of this zoning that were read for weights: filled here, and given again for the next indicator.
-
-    Returns
-    -------
-    DataFrame
-        Rows of the gazetteer's `qpv`, with `value, lower, upper, interval, flag, source, denominator,
-        weight`, `weight_base` (`denominator`, or the fallback) and `in_field` (whether the source lists the
-        QPV; one that it does not is flagged `unavailable`). `attrs["weight"]` names the weight.
-    """
-    frame = loading.load_observations(
-        indicator.id, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age
-    )
-    sources = frame["source"].astype("str").unique()
-    if len(sources) > 1:
-        raise UnavailableLevelError(
-            f"{indicator.id} of {year} has several sources by QPV: {', '.join(sources)}. Pass one to load_observations."
-        )
-    rounding = catalogue().rounding(indicator.id, sources[0])
-    frame = aggregation.with_bounds(frame, rounding, indicator.range)
-    columns = ["geo_code", "source", "value", "lower", "upper", "interval", "flag", "denominator"]
-    frame[["flag", "source"]] = frame[["flag", "source"]].astype("str")
-    quarters = loading.gazetteer().qpv_in(None, geo_vintage).merge(frame[columns], on="geo_code", how="left")
-    quarters["in_field"] = quarters["source"].notna()
-    quarters["flag"] = quarters["flag"].fillna("unavailable")
-    quarters["interval"] = quarters["interval"].fillna("none")
-    published = quarters["value"].notna()
-    weight, base = quarters["denominator"], "denominator"
-    if indicator.kind == "rate" and not weight[published].notna().all():
-        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year, counts)
-    elif indicator.kind == "rate":
-        # a withheld denominator is about the usual share of the inhabitants: needed for bounds alone
-        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
-        weight = weight.fillna(people * weight.sum() / people[weight.notna()].sum())
-    elif indicator.kind == "count":
-        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
-    quarters = quarters.assign(weight=weight, weight_base=base)
-    label = base if indicator.kind == "rate" else "sum" if indicator.kind == "count" else "none"
-    quarters.attrs = {**frame.attrs, "weight": label}
-    return quarters
-
-
-def _fallback_weight(
-    indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
-) -> tuple[pd.Series, str]:
-    """The count that the catalogue names as weight, of the nearest year in the same zoning."""
-    if indicator.weight is None:
-        raise UnavailableLevelError(
-            f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
-        )
-    return _nearest_counts(indicator.weight, codes, geo_vintage, year, counts)
-
-
-def _nearest_counts(
-    indicator: str, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
-) -> tuple[pd.Series, str]:
-    """A count by QPV, of the nearest year in the same zoning, and its name with that year."""
-    known = {} if counts is None else counts
-    if indicator not in known:
-        known[indicator] = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
-    every = known[indicator]
-    # the later of two years at the same distance: populations are published late
-    nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
-    values = every[every["year"] == nearest].set_index("geo_code")["value"]
-    return codes.map(values), f"{indicator} {nearest}"
 
 
 def group_members(

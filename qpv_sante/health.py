@@ -271,6 +271,17 @@ def _codes_around(place: Territory | None, by: str) -> set[str]:
     return set(places.communes.loc[places.communes_in(place), by])
 
 
+def names_around(place: Territory, by: str) -> list[str]:
+    """Names of the regions or departments that hold a territory, or lie in it; a collectivity has no region.
+
+    Examples
+    --------
+    >>> names_around(Territory("commune", "34032", "Béziers"), "department")
+    ['Hérault']
+    """
+    return [loading.gazetteer().name_of(by, code) for code in sorted(_codes_around(place, by)) if code]
+
+
 def _published_rows(known: Indicator, by: str, year: int, sex: str, age: str) -> tuple[pd.DataFrame, str]:
     """Published rows of the level, or of the departments that compose it; one age class or all of them."""
     levels = {str(record["geo_level"]) for record in published_records(known.id) if record["year"] == year}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +14,7 @@ from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.geography import LEVELS, check_level
 
 LAYOUT = " Mise en forme : qpv_sante."  # ends every citation
+_PART = re.compile(r"-(?:dep|reg)\w+$")  # of an edition's id: the territory of one of its files
 
 
 def list_indicators(theme: str | None = None, geo_level: str | None = None, *, lang: str = "fr") -> pd.DataFrame:
@@ -211,7 +213,8 @@ def cite(of: str | pd.DataFrame) -> str:
     Returns
     -------
     str
-        One line an edition, and a last one that says so where values are estimated, not measured.
+        One line an edition, however many files it is published in, and a last one that says so where values are
+        estimated, not measured.
 
     Raises
     ------
@@ -225,7 +228,7 @@ def cite(of: str | pd.DataFrame) -> str:
     >>> cite("insee_filosofi_qpv@2021")  # doctest: +ELLIPSIS
     'Insee, DGFiP, Cnaf, Cnav, CCMSA (Filosofi), « Revenus, pauvreté ... 2015 », édition 2021, Licence Ouverte 2.0...'
     """
-    lines = [_citation(key) for key in _editions(of)]
+    lines = _citations(_editions(of))
     if isinstance(of, pd.DataFrame) and "flag" in of and (of["flag"] == "estimated").any():
         if "predictors" in of and of["predictors"].astype("str").str.contains("finances").any():
             lines.append(_REGIONAL_REPORTS)
@@ -252,14 +255,28 @@ def _editions(of: str | pd.DataFrame) -> list[str]:
     raise UnknownNameError(f"Nothing to cite called {of!r}. {did_you_mean(of, names)}")
 
 
-def _citation(key: str) -> str:
-    source = catalogue().source(key)
-    vintage = source.get_vintage(key.partition("@")[2])
-    retrieved = _retrieved(source, vintage.id)
-    # an imported file may have no address
-    address = vintage.landing_page or source.landing_page
-    said = [source.producer, f"« {source.title} »", f"édition {vintage.id}", source.licence, address]
-    return ", ".join(part for part in said if part) + (f" (fichier du {retrieved})" if retrieved else "") + f".{LAYOUT}"
+def _citations(keys: list[str]) -> list[str]:
+    """One line an edition; the files that make up one, territory by territory, are told as one."""
+    files: dict[tuple[str, str, str], list[str]] = {}
+    for key in keys:
+        source = catalogue().source(key)
+        vintage = source.get_vintage(key.partition("@")[2])
+        # an imported file may have no address
+        address = vintage.landing_page or source.landing_page or ""
+        files.setdefault((source.id, _PART.sub("", vintage.id), address), []).append(vintage.id)
+    return [
+        _citation(catalogue().source(name), edition, address, found)
+        for (name, edition, address), found in files.items()
+    ]
+
+
+def _citation(source: Source, edition: str, address: str, files: list[str]) -> str:
+    days = sorted({day for one in files if (day := _retrieved(source, one))})
+    several = len(files) > 1
+    named = f"{edition} ({len(files)} fichiers)" if several else files[0]
+    when = f" (fichier{'s' if several else ''} du {' au '.join(dict.fromkeys((days[0], days[-1])))})" if days else ""
+    said = [source.producer, f"« {source.title} »", f"édition {named}", source.licence, address]
+    return ", ".join(part for part in said if part) + f"{when}.{LAYOUT}"
 
 
 def _retrieved(source: Source, vintage_id: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from qpv_sante import comparison, intervals, loading, store, style
+from qpv_sante import comparison, intervals, loading, quarter_values, store, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.territories import Territory
@@ -116,7 +116,7 @@ def rank(
     lang = style.check_lang(lang)
     if known.kind != "rate":
         comparison.check_process(known, "none")
-    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
     places = loading.gazetteer()
     place = places.resolve(territory)

@@ -39,8 +39,12 @@ NOTES: dict[str, dict[str, str]] = {
         "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled, bounds cover both",
     },
     "neighbours": {
-        "fr": "avec {number} autre(s) territoire(s) que des QPV à cheval relient : {names}",
+        "fr": "avec {number} autres territoires que des QPV à cheval relient : {names}",
         "en": "with {number} other territories that straddling QPV link: {names}",
+    },
+    "neighbour": {
+        "fr": "avec un autre territoire que des QPV à cheval relient : {names}",
+        "en": "with one other territory that straddling QPV link: {names}",
     },
     "withheld": {"fr": "{number} QPV sous secret", "en": "{number} QPV withheld"},
     "out_of_range": {
@@ -275,7 +279,9 @@ def _with_neighbours(
     for group, codes in added.groupby("group")["code"]:
         listed = [str(name) for name in names.reindex(codes).fillna("").head(5)]
         more = "" if len(codes) <= len(listed) else ", …"
-        said[group] = NOTES["neighbours"][lang].format(number=len(codes), names=", ".join(listed) + more)
+        said[group] = NOTES["neighbours" if len(codes) > 1 else "neighbour"][lang].format(
+            number=len(codes), names=", ".join(listed) + more
+        )
     extra = pd.Series(said, dtype="str").reindex(notes.index)
     return notes.where(extra.isna(), notes + " ; " + extra)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ from qpv_sante.manifests import READ_HINT
 
 log = logging.getLogger(__name__)
 _opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
+_known: ContextVar[dict[tuple[Hashable, ...], pd.DataFrame] | None] = ContextVar("known", default=None)
 
 
 def data_dir() -> Path:
@@ -108,6 +109,10 @@ class Store:
 
     def observations(self, source_id: str, **equal: object) -> pd.DataFrame:
         """Rows of the long table from one source, those where columns equal the values given."""
+        asked = ("observations", self.path, source_id, *sorted(equal.items()))
+        return remembered(asked, lambda: self._observations(source_id, **equal))
+
+    def _observations(self, source_id: str, **equal: object) -> pd.DataFrame:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
@@ -125,8 +130,11 @@ class Store:
         """Outlines of a layer (`qpv_2015`), in EPSG:4326."""
         import geopandas as gpd
 
-        with self._reading(f"zones/{layer}") as path:
-            return gpd.read_parquet(path)
+        def read() -> gpd.GeoDataFrame:
+            with self._reading(f"zones/{layer}") as path:
+                return gpd.read_parquet(path)
+
+        return remembered(("zones", self.path, layer), read)
 
     def codes(self, table: str) -> pd.DataFrame:
         """A code table (`territories`), all text."""
@@ -226,11 +234,35 @@ def one_build() -> Iterator[None]:
     if _opened.get() is not None:
         yield
         return
-    token = _opened.set({})
+    opened, known = _opened.set({}), _known.set({})
     try:
         yield
     finally:
-        _opened.reset(token)
+        _opened.reset(opened)
+        _known.reset(known)
+
+
+def remembered(key: tuple[Hashable, ...], make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """What is made of the tables of a build, made once in a block of `one_build`, and each time outside.
+
+    Parameters
+    ----------
+    key : tuple
+        What is made, and all that it depends on but the build.
+    make : callable
+        Makes it.
+
+    Returns
+    -------
+    DataFrame
+        The caller's own: pandas copies what it changes of it.
+    """
+    known = _known.get()
+    if known is None:
+        return make()
+    if key not in known:
+        known[key] = make()
+    return known[key].copy(deep=False)
 
 
 def open_stores(root: Path | None = None) -> list[Store]:

@@ -18,7 +18,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from qpv_sante import pipeline
+from qpv_sante import pipeline, store
 from qpv_sante.catalogue import catalogue
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
@@ -230,3 +230,10 @@ def mirror() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def one_build() -> Iterator[None]:
+    """Read each table once for all the tests of a module: for those that write no data."""
+    with store.one_build():
+        yield

@@ -94,6 +94,16 @@ def test_indicator_is_described(indicator: str) -> None:
         assert source in qs.cite(indicator) or catalogue().source(source).title in qs.cite(indicator)
 
 
+def test_the_files_of_one_edition_are_cited_once():
+    source = catalogue().source("ign_communes")
+    lines = qs.cite("ign_communes").split("\n")
+    assert len(lines) == len({vintage.year for vintage in source.vintage}) < len(source.vintage)
+    assert f"édition 2018 ({len(source.vintage)} fichiers)" in lines[0]
+    assert source.landing_page in lines[0]
+    assert "édition 2018-dep09" in qs.cite("ign_communes@2018-dep09")
+    assert len(qs.cite("insee_filosofi_qpv").split("\n")) == len(catalogue().source("insee_filosofi_qpv").vintage)
+
+
 def test_lists_hold_every_record() -> None:
     assert set(qs.list_indicators()["id"]) == set(catalogue().indicators)
     assert set(qs.list_sources()["id"]) == set(catalogue().sources)

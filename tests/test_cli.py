@@ -354,7 +354,7 @@ def test_build_with_a_failing_source_gives_exit_code_1(run: Run, producers: Prod
     assert result.returncode == 1
     assert re.search(r"insee_demo_qpv2024\W+built\W+20\b", result.stdout)
     assert re.search(r"insee_filosofi_qpv2024\W+failed", result.stdout)
-    assert "1 source(s) en échec" in result.stderr
+    assert "Une source en échec :" in result.stderr
     assert "- insee_filosofi_qpv2024 : insee_filosofi_qpv2024@2021" in result.stderr
     assert "try:" in result.stderr
     assert "Traceback" not in result.stderr

@@ -8,6 +8,8 @@ import qpv_sante as qs
 from qpv_sante.comparison import COMPARISON_COLUMNS
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 ASKED = {"geo_vintage": 2015, "year": 2019}
 
 

@@ -15,6 +15,8 @@ from qpv_sante.report import sections, supply
 from qpv_sante.report.facts import FACT_COLUMNS, facts_of, references_of, remembering, rows_of
 from qpv_sante.report.practices import practices_of
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "06_diagnostic_territoire.ipynb"
 OTHERS = ("biterrois", "grande-synthe", "lille-sud", "montpellier", "toulouse", "bron")
 # words that would make a cause of a gap, in both languages
@@ -316,7 +318,43 @@ def test_the_corridor_is_shown_commune_by_commune(made):
     report = made["corridor-minier-valenciennois"]
     assert [row[0] for row in _section(report, "Taux de pauvreté").table.rows] == named
     offered = {row[0] for row in _section(report, "Offre de soins").table.rows}
-    assert offered == {*named, "Communes qui accueillent les QPV"}
+    assert offered == {*named, "Ces 4 communes réunies"}
+
+
+def test_the_detail_holds_a_city_against_itself_as_the_summary_does(made):
+    report = made["lille-poles-ressources"]
+    detail = _section(report, "Taux de pauvreté")
+    row = next(
+        row
+        for row in _section(report, "Précarité").table.rows
+        if row[:1] + row[3:4] == ["Taux de pauvreté, 2019", "Lille, QPV compris"]
+    )
+    value = _plain(row[4]).partition(" %")[0]
+    assert f"contre {value} % (Lille, QPV compris)" in _plain(detail.findings[0])
+    assert {cells[3] for cells in detail.table.rows} == {value}
+    assert detail.table.caption.endswith("référence\u00a0: Lille, QPV compris")
+
+
+def test_a_city_whose_reference_is_withheld_has_its_report():
+    report = qs.report("commune:59153")
+    detail = _section(report, "Part des allocataires du RSA")
+    assert {tuple(row[3:7]) for row in detail.table.rows} == {("–",) * 4}
+    assert all(row[1] != "–" for row in detail.table.rows)
+    assert "n'est publiée que pour une part des habitants" in detail.notes[-1]
+    row = next(row for row in _section(report, "Précarité").table.rows if row[0].startswith("RSA"))
+    assert row[1] != "–"
+    assert row[4] == "–"
+
+
+def test_what_no_file_gives_for_a_department_names_it(made):
+    rows = _section(made["lille-poles-ressources"], "Santé : ce qui").table.rows
+    assert rows[-1][0] == "Traitements antidépresseurs"
+    assert rows[-1][2:4] == ["Nord (département)", "–"]
+
+
+def test_captions_do_not_repeat_the_title_of_their_part(made):
+    for report in made.values():
+        assert not [one.title for one in report.sections if one.table and one.table.caption == one.title]
 
 
 def test_only_occitanie_has_the_slide(made):
@@ -435,7 +473,7 @@ def test_suppressed_values_stay_dashes(made):
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
-        ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*other zoning: 1"),
+        ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*pass geo_vintage=2024"),
         ({"territory": "commune:50602"}, UnknownNameError, "no longer a commune.*commune:50129"),
         ({"territory": "Centre Ville"}, AmbiguousTerritoryError, "QP034001"),
         ({"territory": "QN03401M"}, ComparabilityError, "geo_vintage=2024"),
@@ -477,8 +515,10 @@ def test_the_notebook_runs_for_a_territory(tmp_path, monkeypatch, name):
     assert streams == []
     written = sorted(path.name for path in (tmp_path / "output").iterdir())
     assert written == [f"diagnostic-{name}-2015.html", f"diagnostic-{name}-2015.pdf"]
-    images = [o for cell in done.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(images) >= 5
+    shown = [o.get("data", {}) for cell in done.cells for o in cell.get("outputs", [])]
+    assert sum("image/png" in data or "<img " in data.get("text/html", "") for data in shown) >= 5
+    tables = [data["text/html"] for data in shown if "<caption" in data.get("text/html", "")]
+    assert len(tables) >= 8
 
 
 def test_the_notebook_has_one_cell_of_parameters():

@@ -282,12 +282,15 @@ def test_template_is_itself_valid(tmp_path: Path) -> None:
 def test_counts_under_the_threshold_are_withheld_and_counted(bring: Import) -> None:
     report = bring(QPV)
     assert (report.withheld, report.flags) == (1, {"observed": 2, "suppressed": 2})
+    assert "\nUn chiffre retiré par la règle de secret" in str(report)
     frame = qs.load_observations("ors_ald_share").set_index("geo_code")
     assert frame["value"].dropna().to_dict() == {"QP034001": 14.2, "QP034002": 17.5}
     assert frame.loc["QP034003", "denominator"] == 100
     # without the column of counts, the rate times its denominator tells
     again = "geo_code;value;denominator\nQP034001;14,2;8000\nQP034003;8,0;100\nQP059001;50;6"
-    assert bring(again).withheld == 2
+    report = bring(again)
+    assert report.withheld == 2
+    assert "\n2 chiffres retirés par la règle de secret" in str(report)
     assert qs.load_observations("ors_ald_share").set_index("geo_code")["denominator"].dropna().to_dict() == {
         "QP034001": 8000,
         "QP034003": 100,

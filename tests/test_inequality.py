@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from qpv_sante import inequality
 from qpv_sante.errors import QpvSanteError, UnknownNameError
 from qpv_sante.inequality import bootstrap
+from qpv_sante.inequality.groups import _left_out
 from qpv_sante.inequality.words import TEXTS
 
 summarize = partial(inequality.summarize, lang="en")
@@ -453,3 +454,11 @@ def test_a_thousand_bootstrap_summaries_of_all_neighbourhoods_take_less_than_a_s
     start = time.perf_counter()
     summarize(y, n, se=np.full(1362, 2.0), rank=rank, reference=5)
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, []), (1, ["un QPV non compté, faute de valeur"]), (12, ["12 QPV non comptés, faute de valeur"])],
+)
+def test_quarters_that_are_not_counted_are_told(number, said):
+    assert _left_out(number, "value", "fr") == said

@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-MOST_BYTES = 2_500_000
+MOST_BYTES = 3_000_000
 PLACE = re.compile(
     r"(?<![\w:/.~])/(?:home|root|tmp|work|usr|opt|mnt|var|Users)/|[A-Z]:\\\\|\.venv|127\.0\.0\.1|localhost"
 )
@@ -109,7 +109,8 @@ def test_they_show_the_figures_that_they_comment(start):
     assert len(_pictures(notebook)) >= AT_LEAST_PICTURES[start]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# 06 runs for two territories in test_diagnosis.py
+@pytest.mark.parametrize("path", [one for one in NOTEBOOKS if one.name[:2] != "06"], ids=lambda path: path.stem)
 def test_it_runs_from_a_clean_kernel_and_shows_what_it_comments(path, tmp_path, monkeypatch):
     # the kernel's own transport; nothing to do with what is tested
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import qpv_sante as qs
-from qpv_sante.charts.profile import scaled
+from qpv_sante.charts.profile_rows import scaled
 from qpv_sante.errors import (
     AmbiguousTerritoryError,
     ComparabilityError,
@@ -17,6 +17,8 @@ from qpv_sante.errors import (
 from qpv_sante.profiles import find_quarter, positions
 from qpv_sante.profiles.nearest import SOCIAL, similar_in, standardised
 from qpv_sante.profiles.places import latest_years
+
+pytestmark = pytest.mark.usefixtures("one_build")
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +288,7 @@ def test_plot_profile_refuses_what_it_cannot_draw(deveze, withheld):
         qs.plot_profile(frame.drop(columns="unit"))
     with pytest.raises(SchemaError, match="no row"):
         qs.plot_profile(frame.iloc[:0])
-    with pytest.raises(ComparabilityError, match="one QPV at a time"):
+    with pytest.raises(ComparabilityError, match="one QPV or territory at a time"):
         qs.plot_profile(pd.concat([frame, withheld.reset_index()]))
     with pytest.raises(ComparabilityError, match="poverty_rate has several rows"):
         qs.plot_profile(pd.concat([frame, frame.iloc[:1]]))

@@ -189,7 +189,7 @@ def test_region_that_is_missing() -> None:
     old = pd.concat([rates(), long(dict.fromkeys(qpv(3, "30"), 30.0))])  # three areas: under 5 % of all
     new = old[~old["geo_code"].str.startswith("QP030")]
     (told,) = drift(old, new)
-    assert re.fullmatch(WHAT + r"nothing left in department\(s\) 30", told)
+    assert re.fullmatch(WHAT + r"nothing left in these departments: 30", told)
 
 
 def test_ten_per_cent_fewer_areas() -> None:

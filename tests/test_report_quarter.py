@@ -10,11 +10,16 @@ import pandas as pd
 import pytest
 
 import qpv_sante as qs
+from qpv_sante.care import communes
+from qpv_sante.care.communes import FACILITIES, together
 from qpv_sante.errors import AmbiguousTerritoryError, StoreError, UnknownNameError
 from qpv_sante.profiles import positions
 from qpv_sante.report import pdf, supply
 from qpv_sante.report.columns import _length, column_widths
+from qpv_sante.report.page import Section, Table
 from qpv_sante.territories import Territory
+
+pytestmark = pytest.mark.usefixtures("one_build")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,7 @@ def test_a_quarter_without_any_figure_has_a_page():
     made = qs.profile("QN98712M")
     assert made.title == "Hiupape (Faaa)"
     assert _section(made, "Les quartiers").table is None
-    assert "0 indicateur(s)" in _section(made, "Les quartiers").notes[0]
+    assert "indicateurs publiés pour ce quartier, 0 sur les" in _section(made, "Les quartiers").notes[0]
     assert len(_section(made, "Ce qui manque").table.rows) == 5
     assert any("Aucun taux" in text for text in _section(made, "En bref").findings)
 
@@ -161,7 +166,7 @@ def test_what_paper_leaves_out_is_said_and_is_on_the_page(worst):
     figures = [[] for _ in made.sections]
     whole, cut = (pdf._data(made, figures, pdf.Fit(6.7, True, part)) for part in (0.0, 1.0))
     rows = len(care.table.rows)
-    assert rows == 2 + 5 * 5, "the quarter's, then five kinds in five communes"
+    assert rows == 2 + len(FACILITIES), "the quarter's, then each kind in its five communes together"
     place = made.sections.index(care)
     assert len(whole["sections"][place]["table"]["rows"]) == rows
     kept = cut["sections"][place]["table"]["rows"]
@@ -173,6 +178,15 @@ def test_what_paper_leaves_out_is_said_and_is_on_the_page(worst):
     assert cut["sections"][values] == whole["sections"][values], "figures of the quarter are never cut"
     page = html.unescape(made.html)
     assert all(cell in page for row in care.table.rows for cell in row)
+
+
+def test_a_table_that_is_too_wide_is_set_smaller():
+    wide = Table("", ["x" * 60, "y" * 60], [["a", "b"]])
+    held = pdf._table(Section("", table=wide), pdf.Fit(8.6), compact=False)
+    room = 510 / (0.9 * 8.6)
+    assert held["scale"] == pytest.approx(room / sum(held["widths"]))
+    assert held["scale"] < 1
+    assert pdf._table(Section("", table=Table("", ["x"], [["a"]])), pdf.Fit(8.6), compact=False)["scale"] == 1
 
 
 @pytest.mark.parametrize("code", WORST)
@@ -244,6 +258,48 @@ def _supply(**changed):
            "density_upper": 22.0, "year": 2024, "flag": "observed", "source": "insee_filosofi_qpv@2021",
            "note": "une note"}  # fmt: skip
     return pd.DataFrame([row | changed])
+
+
+def test_communes_are_taken_together_by_kind(worst):
+    care = _section(worst["QP059021"], "Offre de soins")
+    assert care.table.caption.endswith("Anzin, Beuvrages, Bruay-sur-l'Escaut, Raismes et Valenciennes")
+    assert care.table.header[5] == "Ses 5 communes réunies"
+    counts = qs.care.care_supply("qpv:QP059021", geo_vintage=2015)
+    nurses = counts[(counts["geo_level"] == "commune") & (counts["indicator"] == "nurses")]
+    row = next(row for row in care.table.rows if row[0] == "Infirmiers")
+    assert row[5] == f"{nurses['value'].sum():.0f}"
+    density = 1e4 * nurses["value"].sum() / nurses["population"].sum()
+    assert row[6].startswith(f"{density:.1f} (".replace(".", ","))
+
+
+def test_a_commune_that_the_base_does_not_know_is_left_out_with_its_people():
+    supply_of = qs.care.care_supply("qpv:QP059021", geo_vintage=2015)
+    rows = supply_of[(supply_of["geo_level"] == "commune") & (supply_of["indicator"] == "nurses")].copy()
+    rows.iloc[0, rows.columns.get_indexer(["value", "flag", "note"])] = [float("nan"), "unavailable", "absente"]
+    (one,) = together(rows, "Ensemble").to_dict("records")
+    assert one["flag"] == "unreliable"
+    assert (one["value"], one["population"]) == tuple(rows.iloc[1:][["value", "population"]].sum())
+    assert one["note"] == "absente"
+    (none,) = together(rows.iloc[:1], "Ensemble").to_dict("records")
+    assert none["flag"] == "unavailable"
+    assert pd.isna(none["value"])
+
+
+def test_the_base_is_read_once_for_all_kinds(monkeypatch):
+    from qpv_sante.store import Store
+
+    communes._every_count.cache_clear()
+    read = []
+    observations = Store.observations
+    monkeypatch.setattr(
+        Store, "observations", lambda self, source, **asked: read.append(source) or observations(self, source, **asked)
+    )
+    for kind in (*FACILITIES, *FACILITIES):
+        communes.load_commune_counts(kind)
+    assert read == [communes.SOURCE]
+    given = communes.load_commune_counts("nurses")
+    given["value"] = 0.0
+    assert communes.load_commune_counts("nurses")["value"].sum() > 0, "what is given may be changed"
 
 
 def test_care_supply_has_its_section_when_there_is_some(monkeypatch):

@@ -11,6 +11,8 @@ from qpv_sante import care, slide
 from qpv_sante.contrasts import load_survey_contrasts
 from qpv_sante.errors import CatalogueError, UnknownNameError
 
+pytestmark = pytest.mark.usefixtures("one_build")
+
 TEXT = {"fr": "texte", "en": "text"}
 ASKED = (
     *("perceived_health", "depressive_episodes", "single_parent_families", "foreign_nationality", "unemployment"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,9 @@ from qpv_sante import intervals
 from qpv_sante.care.structures import find
 from qpv_sante.catalogue import catalogue
 from qpv_sante.geography import department_of_commune, whole_commune
-from qpv_sante.loading import gazetteer, load_observations
+from qpv_sante.loading import gazetteer
+from qpv_sante.store import Store, find_store
+from qpv_sante.style import Lang
 from qpv_sante.territories import Territory, current_commune
 
 FACILITIES = (
@@ -74,15 +78,26 @@ def commune_counts(observations: pd.DataFrame, communes: pd.DataFrame, former: p
 def load_commune_counts(indicator: str) -> pd.DataFrame:
     """Counts of one kind of facility in every commune of today; see `commune_counts`.
 
+    The base is read once: what follows, and the other kinds, come from memory.
+
     Raises
     ------
     StoreError
         The base was never built.
     """
-    find(f"observations/{SOURCE}")
+    return _every_count(find(f"observations/{SOURCE}"), find_store("codes/territories"))[indicator].copy()
+
+
+@lru_cache(maxsize=2)
+def _every_count(origin: Store, _codes: Store) -> dict[str, pd.DataFrame]:
+    """Counts of each kind; once for a build and its code tables, which do not change."""
     places = gazetteer()
-    rows = load_observations(indicator, geo_level="commune", geo_vintage=GEO_VINTAGE, year=YEAR, source=SOURCE)
-    return commune_counts(rows, places.communes, places.former_communes)
+    equal = {"geo_level": "commune", "geo_vintage": GEO_VINTAGE, "year": YEAR, "sex": "_T", "age": "_T"}
+    rows = origin.observations(SOURCE, **equal)
+    return {
+        indicator: commune_counts(rows[rows["indicator"] == indicator], places.communes, places.former_communes)
+        for indicator in FACILITIES
+    }
 
 
 def commune_supply(place: Territory | None) -> pd.DataFrame:
@@ -135,6 +150,37 @@ def commune_supply(place: Territory | None) -> pd.DataFrame:
         licence=source.licence,
     )
     return add_density(supply, supply["value"], supply["value"])
+
+
+def together(supply: pd.DataFrame, name: str, lang: Lang = "fr") -> pd.DataFrame:
+    """Facilities of several communes, added up by kind.
+
+    Parameters
+    ----------
+    supply : DataFrame
+        Rows of communes of `care_supply`.
+    name : str
+        Name of the sum.
+    lang : {"fr", "en"}
+        That of the notes.
+
+    Returns
+    -------
+    DataFrame
+        One row a kind, with the columns given. A commune of which the base says nothing is left out, with its people,
+        and `flag` is then `unreliable`; notes of the communes are joined.
+    """
+    rows = []
+    for _, found in supply.groupby("indicator", sort=False):
+        known = found[found["value"].notna()]
+        doubtful = 0 < len(known) < len(found) or (known["flag"] == "unreliable").any()
+        flag = "unavailable" if known.empty else "unreliable" if doubtful else "observed"
+        numbers = {column: known[column].sum(min_count=1) for column in ("value", "population", "n_used")}
+        notes = (" ; " if lang == "fr" else "; ").join(dict.fromkeys(note for note in found["note"] if note))
+        told = {"geo_code": "", "name": name, "flag": flag, "n_total": found["n_total"].sum(min_count=1), "note": notes}
+        rows.append(found.iloc[0].to_dict() | numbers | told)
+    summed = pd.DataFrame(rows, columns=supply.columns)
+    return add_density(summed, summed["value"], summed["value"])
 
 
 def add_density(supply: pd.DataFrame, least: pd.Series, most: pd.Series) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""One neighbourhood on every indicator: each row on its own scale, among the others of its zoning."""
+"""One neighbourhood or territory on every indicator: each row on its own scale, among the QPV of the zoning."""
 
 from __future__ import annotations
 
@@ -9,61 +9,24 @@ import pandas as pd
 from qpv_sante import layout, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.charts import common
-from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError, did_you_mean
+from qpv_sante.charts.profile_rows import scaled
+from qpv_sante.charts.profile_words import TERRITORY_TEXTS, TEXTS
+from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+from qpv_sante.profiles.values import NOTES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_ROWS = 40
 AMONG = ("country", "region")
 REFERENCES = ("commune", "urban_unit", "region", "country")
-_REQUIRED = ("geo_code", "name", "geo_vintage", "indicator", "unit", "year_label", "value", "flag", "source")
-_PARTS = ("min", "q1", "median", "q3", "max", "n_used", "n_total")
 _ROW_HEIGHT, _AXES_WIDTH = 0.36, 3.9  # inches
 _OWN_COLUMN, _REFERENCE_COLUMN = 58.0, 122.0  # points, from the right edge of the axes
 _BOX_COLOUR, _LINE_COLOUR, _MEDIAN_COLOUR = "#c9d8ea", "#8a8a8a", "#3b3b3b"
-_TEXTS: dict[str, dict[str, Any]] = {
-    "fr": {
-        "subtitle": "QPV {code}, zonage {vintage}, parmi les QPV {among}. Chaque ligne a sa propre échelle, de gauche "
-        "à droite par valeurs croissantes.",
-        "among": {"country": "de France", "region": "de la région"},
-        "own": "Quartier",
-        "reference": {
-            "commune": "Commune",
-            "urban_unit": "Unité urbaine",
-            "region": "Région",
-            "country": "France métr.",
-        },
-        "line": "Du minimum au maximum des QPV",
-        "box": "Moitié centrale des QPV (quartiles)",
-        "median": "Médiane des QPV",
-        "doubtful": "Quartier, valeur à interpréter avec prudence",
-        "suppressed": "Sans valeur pour le quartier",
-        "quarter": "Quartier",
-        "nothing": "Aucun QPV n'a de valeur",
-        "scope": "{title}, QPV {code} (zonage {vintage}), parmi les QPV {among}",
-        "high": "Dans le quart des QPV aux valeurs les plus hautes : {listed}.",
-        "low": "Dans le quart des QPV aux valeurs les plus basses : {listed}.",
-    },
-    "en": {
-        "subtitle": "QPV {code}, {vintage} zoning, among the QPV {among}. Each row has its own scale, values growing "
-        "from left to right.",
-        "among": {"country": "of France", "region": "of the region"},
-        "own": "Quarter",
-        "reference": {"commune": "Commune", "urban_unit": "Urban unit", "region": "Region", "country": "Metr. France"},
-        "line": "From the lowest to the highest QPV",
-        "box": "Middle half of the QPV (quartiles)",
-        "median": "Median of the QPV",
-        "doubtful": "Quarter, value to be read with caution",
-        "suppressed": "No value for the quarter",
-        "quarter": "Quarter",
-        "nothing": "No QPV has a value",
-        "scope": "{title}, QPV {code} ({vintage} zoning), among the QPV {among}",
-        "high": "In the quarter of QPV with the highest values: {listed}.",
-        "low": "In the quarter of QPV with the lowest values: {listed}.",
-    },
-}
+# keeps a text readable on a hatched row
+_PATCH: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+# bounds narrower than this share of a row are under the marker
+_VISIBLE = 0.04
 
 
 def plot_profile(
@@ -74,12 +37,12 @@ def plot_profile(
     among: str = "country",
     lang: str = "fr",
 ) -> Axes:
-    """One QPV across indicators, each on its own scale, with its reference and the distribution of the QPV.
+    """One QPV or territory across indicators, each on its own scale, with its reference and the spread of the QPV.
 
     Parameters
     ----------
     frame : DataFrame
-        As `qpv_sante.profiles.positions` gives it, of one QPV; at most 40 rows. Keep the rows and the order to draw.
+        As `positions` gives it, of one QPV or one territory; at most 40 rows. Keep the rows and the order to draw.
     ax : Axes, optional
         A new figure by default, sized to its rows and texts.
     reference : {"commune", "urban_unit", "region", "country"}
@@ -94,16 +57,25 @@ def plot_profile(
     Axes
         The horizontal coordinate of a row is (x - low) / (high - low), with the lowest and highest of all that the row
         shows. Artists bear a `gid`: `range`, `quartiles`, `median`, `value`, `value_unreliable`, `value_interval`,
-        `reference`, and `missing` for the hatched rows, whose reason is written beside them.
+        `reference`, and `missing` for the hatched rows, whose reason is written beside them. For a territory, `count`
+        gives its QPV with a value out of all; a count has no mark: the total of several QPV has no place among them.
 
     Raises
     ------
     SchemaError
         A column is missing, or there is no row.
     ComparabilityError
-        Several QPV, an indicator twice, or more than 40 rows.
+        Several QPV or territories, an indicator twice, more than 40 rows, or the distribution of the region of a
+        territory that lies in none or in several.
     UnknownNameError
         Unknown reference, distribution or language.
+
+    Examples
+    --------
+    >>> from qpv_sante import positions
+    >>> ax = plot_profile(positions("Béziers", 2024))
+    >>> [text.get_text() for text in ax.texts if text.get_gid() == "count"]
+    ['3/3', '3/3', '3/3', '3/3', '3/3']
     """
     language = style.check_lang(lang)
     for given, valid, what in ((reference, REFERENCES, "reference"), (among, AMONG, "among")):
@@ -117,57 +89,44 @@ def plot_profile(
             style.size_axes(axes, _AXES_WIDTH, _ROW_HEIGHT * (len(rows) + 0.4))
         _frame(axes, rows)
         _draw(axes, rows)
-        _write(axes, rows, reference, language)
+        _write(axes, rows, _words(frame, language), reference, language)
         _write_around(axes, rows, frame, among, reference, language, share=1.0 if own else 0.85)
         layout.settle(axes, own=own, least=(1.6, 0.24 * len(rows)))
     style.describe(axes, _description(rows, frame, among))
     return axes
 
 
-def scaled(frame: pd.DataFrame, *, reference: str = "commune", among: str = "country") -> pd.DataFrame:
-    """Rows with their marks between 0 and 1: what `plot_profile` draws.
+def _of_territory(frame: pd.DataFrame) -> bool:
+    return str(frame["geo_level"].iloc[0]) != "qpv"
 
-    Parameters
-    ----------
-    frame : DataFrame
-        As `positions` gives it.
-    reference, among : str
 
-    Returns
-    -------
-    DataFrame
-        `indicator, flag, source`, the values `value, lower, upper, reference, min, q1, median, q3, max`, their
-        scaled positions under the same names preceded by `x_`, and `y`, from 0 on top. A row whose values are all one
-        has its marks in the middle; a row without any value has none.
-    """
-    needed = [*_REQUIRED, f"{reference}_value", *(f"qpv_{among}_{part}" for part in _PARTS)]
-    absent = [name for name in needed if name not in frame.columns]
-    if absent:
-        raise SchemaError(f"plot_profile needs a frame as positions() gives it; missing columns: {', '.join(absent)}.")
-    if frame.empty:
-        raise SchemaError("plot_profile: the frame has no row, there is nothing to draw.")
-    if frame["geo_code"].nunique() > 1:
-        listed = ", ".join(frame["geo_code"].unique()[:6])
-        raise ComparabilityError(f"plot_profile draws one QPV at a time; got {listed}. Filter on geo_code first.")
-    if frame["indicator"].duplicated().any():
-        twice = frame.loc[frame["indicator"].duplicated(), "indicator"].iloc[0]
-        raise ComparabilityError(f"plot_profile draws an indicator once; {twice} has several rows. Keep one year.")
-    if len(frame) > MAX_ROWS:
-        raise ComparabilityError(f"plot_profile draws at most {MAX_ROWS} rows, got {len(frame)}: keep some indicators.")
-    marks = {
-        "value": frame["value"],
-        "lower": frame["lower"] if "lower" in frame else frame["value"],
-        "upper": frame["upper"] if "upper" in frame else frame["value"],
-        "reference": frame[f"{reference}_value"],
-        **{part: frame[f"qpv_{among}_{part}"] for part in ("min", "q1", "median", "q3", "max")},
+def _words(frame: pd.DataFrame, lang: style.Lang) -> dict[str, Any]:
+    """Texts of the figure of a QPV, or of a territory."""
+    words = TEXTS[lang]
+    if not _of_territory(frame):
+        return words
+    territory = words | TERRITORY_TEXTS[lang]
+    single = {
+        reference: word
+        for reference, word in words["reference"].items()
+        if f"{reference}_n_places" in frame and frame[f"{reference}_n_places"].iloc[0] == 1
     }
-    values = pd.DataFrame({name: pd.to_numeric(column) for name, column in marks.items()}).reset_index(drop=True)
-    low, high = values.min(axis=1), values.max(axis=1)
-    span = (high - low).where(high > low)
-    positions = values.sub(low, axis=0).div(span, axis=0)
-    positions = positions.mask(values.notna() & span.isna(), 0.5, axis=0).add_prefix("x_")
-    said = frame[["indicator", "flag", "source", "unit", "year_label"]].reset_index(drop=True)
-    return pd.concat([said, values, positions], axis=1).assign(y=range(len(frame)))
+    return territory | {"reference": territory["reference"] | single}
+
+
+def _filled(words: dict[str, Any], name: str, frame: pd.DataFrame, among: str, lang: style.Lang) -> str:
+    """A text with the name, the zoning and the number of QPV of what is drawn."""
+    first = frame.iloc[0]
+    number = int(first["n_total"])
+    text = words[f"{name}_one" if number == 1 and _of_territory(frame) else name]
+    said = text.format(
+        title=_title(frame),
+        code=first["geo_code"],
+        vintage=first["geo_vintage"],
+        among=words["among"][among],
+        number=style.format_number(number, 0, lang=lang),
+    )
+    return str(said)
 
 
 def _frame(ax: Axes, rows: pd.DataFrame) -> None:
@@ -211,9 +170,8 @@ def _draw(ax: Axes, rows: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> None:
+def _write(ax: Axes, rows: pd.DataFrame, words: dict[str, Any], reference: str, lang: style.Lang) -> None:
     """Names on the left, the ends of each range under it, values on the right."""
-    words = _TEXTS[lang]
     names = []
     row: Any
     for row in rows.itertuples():
@@ -226,7 +184,7 @@ def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> No
         def number(value: float, decimals: int = known.decimals, symbol: str = symbol) -> str:
             return style.format_number(value, decimals, lang=lang, symbol=symbol)
 
-        if pd.notna(row.min):
+        if pd.notna(row.x_min):
             ends: dict[str, Any] = {"fontsize": 6.5, "color": style.MUTED, "va": "top", "gid": "end"}
             low, high = number(float(row.min)), number(float(row.max))
             # two ends that are near each other would be written over one another
@@ -239,9 +197,12 @@ def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> No
                 middle = (float(row.x_min) + float(row.x_max)) / 2
                 ax.text(middle, row.y + 0.26, both, ha="center", **ends)
         else:
-            ax.text(
-                0.5, row.y, words["nothing"], ha="center", va="center", fontsize=7, color=style.MUTED, style="italic"
-            )
+            total = row.total and row.n_used > 0
+            bounded = total and pd.isna(row.value) and pd.notna(row.upper)
+            said = words["total_bounds" if bounded else "total" if total else "nothing"]
+            said = said.format(lower=number(float(row.lower)), upper=number(float(row.upper)))
+            ax.text(0.5, row.y, style.typography(said, lang), ha="center", va="center", fontsize=7, color=style.MUTED,
+                    style="italic", gid="nothing", bbox=_PATCH)  # fmt: skip
         edge: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
         edge |= {"fontsize": style.SMALL_SIZE, "annotation_clip": False}
         if pd.isna(row.value):
@@ -254,13 +215,26 @@ def _write(ax: Axes, rows: pd.DataFrame, reference: str, lang: style.Lang) -> No
         tint = style.REFERENCE_COLOUR if pd.notna(row.reference) else style.MUTED
         ax.annotate(number(row.reference), (1, row.y), (_REFERENCE_COLUMN, 0), ha="right", color=tint,
                     gid="reference_text", **edge)  # fmt: skip
+        if "used" in words:
+            counted = [style.format_number(number, 0, lang=lang) for number in (row.n_used, row.n_total)]
+            ax.annotate("/".join(counted), (1, row.y), (_count_column(rows), 0), ha="right", color=style.MUTED,
+                        gid="count", **edge)  # fmt: skip
     ax.set_yticks(rows["y"].to_list(), names)
     ax.tick_params("both", length=0, labelsize=style.SMALL_SIZE, labelfontfamily=style.FONT)
     for tick in ax.get_yticklabels():
         tick.set_linespacing(0.95)
-    for text, place in ((words["own"], _OWN_COLUMN), (words["reference"][reference], _REFERENCE_COLUMN)):
+    heads = [(words["own"], _OWN_COLUMN), (words["reference"][reference], _REFERENCE_COLUMN)]
+    heads += [(words["used"], _count_column(rows))] if "used" in words else []
+    for text, place in heads:
         ax.annotate(text, (1, 1), (place, -2), xycoords="axes fraction", textcoords="offset points", ha="right",
-                    va="bottom", fontsize=style.SMALL_SIZE, color=style.MUTED, annotation_clip=False)  # fmt: skip
+                    va="bottom", fontsize=style.SMALL_SIZE, color=style.MUTED, linespacing=1.0, gid="head",
+                    annotation_clip=False)  # fmt: skip
+
+
+def _count_column(rows: pd.DataFrame) -> float:
+    """Right edge of the QPV with a value out of all: thousands of them need room."""
+    digits = len(str(rows["n_used"].max())) + len(str(rows["n_total"].max()))
+    return _REFERENCE_COLUMN + max(52.0, 7.0 * digits + 18)
 
 
 def _title(frame: pd.DataFrame) -> str:
@@ -270,30 +244,37 @@ def _title(frame: pd.DataFrame) -> str:
 
 
 def _description(rows: pd.DataFrame, frame: pd.DataFrame, among: str) -> style.Description:
-    """Where the quarter stands at an end of the distribution, rather than twenty numbers."""
-    first = frame.iloc[0]
+    """Where the subject stands at an end of the distribution, rather than twenty numbers."""
     languages: tuple[style.Lang, ...] = ("fr", "en")
     scope: dict[str, str] = {}
     said: dict[str, list[str]] = {}
     for lang in languages:
-        words = _TEXTS[lang]
-        scope[lang] = words["scope"].format(
-            title=_title(frame), code=first["geo_code"], vintage=first["geo_vintage"], among=words["among"][among]
-        )
-        ends = {"high": rows["value"] >= rows["q3"], "low": rows["value"] <= rows["q1"]}
+        words = _words(frame, lang)
+        scope[lang] = _filled(words, "scope", frame, among, lang)
+        placed = ~rows["total"]
+        ends = {"high": placed & (rows["value"] >= rows["q3"]), "low": placed & (rows["value"] <= rows["q1"])}
         named = {
             end: ", ".join(catalogue().indicator(str(name)).short[lang] for name in rows.loc[inside, "indicator"])
             for end, inside in ends.items()
         }
         said[lang] = [words[end].format(listed=listed) for end, listed in named.items() if listed]
+        if _of_territory(frame):
+            said[lang].insert(0, _counted(words, rows, lang))
     return style.Description(
-        kind="profile",
+        kind="profile_territory" if _of_territory(frame) else "profile",
         indicator="",
         scope=scope,
         rows=len(rows),
         missing=common.missing_counts(rows["flag"], rows["value"]),
         said=said,
     )
+
+
+def _counted(words: dict[str, Any], rows: pd.DataFrame, lang: style.Lang) -> str:
+    """QPV of the territory with a value: least and most over the indicators."""
+    ends = {"least": rows["n_used"].min(), "most": rows["n_used"].max(), "number": rows["n_total"].max()}
+    text = words["counted" if ends["least"] == ends["most"] else "counted_from"]
+    return str(text.format(**{name: style.format_number(end, 0, lang=lang) for name, end in ends.items()}))
 
 
 def _write_around(
@@ -303,12 +284,14 @@ def _write_around(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    words = _TEXTS[lang]
+    words = _words(frame, lang)
     first = frame.iloc[0]
+    last_column = _count_column(rows) if "used" in words else _REFERENCE_COLUMN
+    marked = rows[~rows["total"]]
     dot: dict[str, Any] = {"ls": "", "marker": style.QPV_MARKER, "markersize": 7}
     handles: list[Any] = []
-    doubtful = rows["flag"] == "unreliable"
-    if (rows["value"].notna() & ~doubtful).any():
+    doubtful = marked["flag"] == "unreliable"
+    if (marked["value"].notna() & ~doubtful).any():
         handles.append(Line2D([], [], color=style.QPV_COLOUR, label=words["quarter"], **dot))
     if doubtful.any():
         handles.append(
@@ -318,11 +301,18 @@ def _write_around(
     if rows["reference"].notna().any():
         column = f"{reference}_name"
         where = str(first[column]) if column in frame and first[column] else ""
-        label = words["reference"][reference] + (f" ({where})" if where and reference != "country" else "")
+        label = words["reference"][reference].replace("\n", " ") + (
+            f" ({where})" if where and reference != "country" else ""
+        )
         handles.append(
             Line2D([], [], ls="", marker=style.REFERENCE_MARKER, markersize=6, color=style.REFERENCE_COLOUR,
                    label=style.wrap(label, 50, max_lines=1))
         )  # fmt: skip
+    wide = marked[marked["x_upper"] - marked["x_lower"] > _VISIBLE]
+    if len(wide):
+        handles.append(
+            Line2D([], [], color=style.QPV_COLOUR, lw=1.6, label=common.interval_label(wide["interval"], lang))
+        )
     handles += [
         Line2D([], [], color=_LINE_COLOUR, lw=1.1, label=words["line"]),
         Patch(facecolor=_BOX_COLOUR, label=words["box"]),
@@ -333,18 +323,30 @@ def _write_around(
         handles.append(Patch(facecolor="white", edgecolor="#b9b9b9", hatch="//////", label=words["suppressed"]))
     renderer_left = min(tick.get_window_extent().x0 for tick in ax.get_yticklabels())
     left = (ax.get_window_extent().x0 - renderer_left) / style.root_figure(ax).dpi * 72
-    width = (style.width_points(ax) + left + _REFERENCE_COLUMN) * share
+    width = (style.width_points(ax) + left + last_column) * share
     legend = ax.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(-left / style.width_points(ax), 0), ncols=2,
         fontsize=style.SMALL_SIZE, borderaxespad=0.4, handlelength=1.6, columnspacing=1.4, labelspacing=0.4,
     )  # fmt: skip
     below = legend.get_window_extent().height / style.root_figure(ax).dpi * 72 + 10
-    subtitle = words["subtitle"].format(
-        code=first["geo_code"], vintage=first["geo_vintage"], among=words["among"][among]
-    )
-    title = _title(frame)
+    title, subtitle = _title(frame), _filled(words, "subtitle", frame, among, lang)
+    # headings stand above those of the columns, on two lines for a territory
+    above = 16 if "used" not in words else 26
     style.add_headings(
-        ax, style.typography(title, lang), style.typography(subtitle, lang), left=left, above=16, width=width
+        ax, style.typography(title, lang), style.typography(subtitle, lang), left=left, above=above, width=width
     )
-    sources = [style.source_line(style.source_keys(rows["source"]), lang)]
-    style.add_notes(ax, sources, left=left, below=below, width=width)
+    total = words["total_note"] if rows["total"].any() else ""
+    notes = [
+        _not_pooled(rows, lang),
+        style.typography(total, lang),
+        style.source_line(style.source_keys(rows["source"]), lang),
+    ]
+    style.add_notes(ax, notes, left=left, below=below, width=width)
+
+
+def _not_pooled(rows: pd.DataFrame, lang: style.Lang) -> str:
+    """Why some indicators of several QPV have no value together."""
+    if not (rows["flag"] == "not_applicable").any():
+        return ""
+    said = f"{FLAG_LABELS['not_applicable'][lang]}{' : ' if lang == 'fr' else ': '}{NOTES['not_pooled'][lang]}."
+    return style.typography(style.capitalise(said), lang)

@@ -78,7 +78,8 @@ class ImportReport:
         lines = [f"{self.source} {done} : {self.rows} lignes, {self.geo_level} {self.geo_vintage} ({flags})"]
         lines += [f"- {name} : {number} lignes" for name, number in self.indicators.items()]
         if self.withheld:
-            lines.append(f"{self.withheld} chiffre(s) retiré(s) par la règle de secret")
+            told = "Un chiffre retiré" if self.withheld == 1 else f"{self.withheld} chiffres retirés"
+            lines.append(f"{told} par la règle de secret")
         if self.left_out:
             lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
         if self.restriction:

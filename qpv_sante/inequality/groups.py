@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading, store, style
+from qpv_sante import aggregation, comparison, loading, quarter_values, store, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
@@ -29,9 +29,13 @@ NOTES = {
         "en": "QPV ranked by the poverty rate of {year}",
     },
     "left_out": {
-        "fr": "{number} QPV sans valeur (ou sans taux de pauvreté, s'il forme les groupes), non comptés",
-        "en": "{number} QPV without a value (or a poverty rate, if it forms the groups), not counted",
+        "fr": "{number} QPV non comptés, faute de {lack}",
+        "en": "{number} QPV not counted, for want of {lack}",
     },
+    "left_out_one": {"fr": "un QPV non compté, faute de {lack}", "en": "one QPV not counted, for want of {lack}"},
+    "value": {"fr": "valeur", "en": "a value"},
+    "value_or_group": {"fr": "valeur ou de groupe", "en": "a value or of a group"},
+    "value_or_poverty": {"fr": "valeur ou de taux de pauvreté", "en": "a value or of a poverty rate"},
 }
 # Of a result: what `qpv_sante.inequality.measures.UNITS` names, in words
 _UNITS = {
@@ -122,7 +126,7 @@ def summarize_inequality(
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
     places = loading.gazetteer()
     place = places.resolve(territory)
-    quarters = comparison.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+    quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
     notes: list[str] = []
     by_status = isinstance(groups, str) and groups == "qpv_status"
     if by_status:
@@ -241,7 +245,7 @@ def _by_group(
         label = members["geo_code"].map(own)
         members = members.assign(group=label, territory=label)
         left = label.isna() | members["value"].isna()
-        notes.append(NOTES["left_out"][lang].format(number=int(left.sum())))
+        notes += _left_out(int(left.sum()), "value_or_group", lang)
         members = members[label.notna()]
     elif by is None:
         poverty, used_year = _poverty(members["geo_code"], geo_vintage, year, rank_year)
@@ -249,11 +253,11 @@ def _by_group(
         members = members.assign(poverty=poverty.to_numpy())
         whole = len(members)
         members = members[members[["value", "weight", "poverty"]].notna().all(axis=1)]
-        notes.append(NOTES["left_out"][lang].format(number=whole - len(members)))
+        notes += _left_out(whole - len(members), "value_or_poverty", lang)
         members = members.assign(group=_quintile(members))
         members["territory"] = "Q" + members["group"].astype(str)
     else:
-        notes.append(NOTES["left_out"][lang].format(number=int(members["value"].isna().sum())))
+        notes += _left_out(int(members["value"].isna().sum()), "value", lang)
     pooled = aggregation.pool(members, "group", kind=known.kind)
     names = members.drop_duplicates("group").set_index("group")["territory"]
     return (
@@ -269,6 +273,14 @@ def _by_group(
         ),
         notes,
     )
+
+
+def _left_out(number: int, lack: str, lang: style.Lang) -> list[str]:
+    """How many QPV are not counted; nothing to say of none."""
+    if not number:
+        return []
+    said = NOTES["left_out" if number > 1 else "left_out_one"][lang]
+    return [said.format(number=style.format_number(number, 0, lang=lang), lack=NOTES[lack][lang])]
 
 
 def _checked_column(groups: pd.Series, codes: pd.Series, geo_vintage: int) -> pd.Series:

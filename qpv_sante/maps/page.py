@@ -13,7 +13,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from qpv_sante import style
+from qpv_sante import style, templating
 from qpv_sante.maps.plane import Plane
 
 _EDGE = "#333333"
@@ -109,9 +109,7 @@ def render(
         "words": {name: words[name] for name in ("count", "count_one", "none")},
     }
     scripts = ["\n".join(Resources(mode="inline", components=["bokeh"], log_level="error").js_raw), _file("explore.js")]
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_file), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
+    environment = templating.environment(loader=jinja2.FunctionLoader(_file), lstrip_blocks=False)
     environment.filters["number"] = lambda count: style.format_number(count, 0, lang=lang)
     return environment.get_template("explore.html").render(
         # the two scripts and nothing else may run; nothing at all may be fetched

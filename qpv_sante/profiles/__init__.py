@@ -1,4 +1,4 @@
-"""One neighbourhood in numbers: its position on every indicator, and the neighbourhoods most like it."""
+"""A neighbourhood or a territory in numbers: position on every indicator, and the neighbourhoods most like one."""
 
 from qpv_sante.profiles.nearest import similar
 from qpv_sante.profiles.places import Quarter, find_quarter

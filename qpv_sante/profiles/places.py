@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import pandas as pd
 
-from qpv_sante import comparison, loading
+from qpv_sante import loading, quarter_values
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import (
     AmbiguousTerritoryError,
@@ -91,7 +91,7 @@ def find_quarter(quarter: str, geo_vintage: int | None = None) -> Quarter:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage!r}. Zonings: {', '.join(map(str, QPV_ZONINGS))}.")
     text = quarter.strip().removeprefix("qpv:").strip()
     every = loading.gazetteer().qpv
-    if re.match(r"(?i)Q[PN]\d", text):
+    if designates_code(text):
         try:
             zoning = zoning_of_qpv_code(text.upper())
         except UnknownNameError as error:
@@ -120,6 +120,24 @@ def find_quarter(quarter: str, geo_vintage: int | None = None) -> Quarter:
     raise AmbiguousTerritoryError(
         f"{quarter!r} designates {len(found)} QPV: {', '.join(listed)}{more}. Pass one of these codes{pass_zoning}."
     )
+
+
+def designates_code(text: str) -> bool:
+    """Whether a text is written as a QPV code, right or wrong, or as a typed one.
+
+    Examples
+    --------
+    >>> designates_code("qp034003"), designates_code("qpv:QN03403M"), designates_code("Béziers")
+    (True, True, False)
+    """
+    return re.match(r"(?i)\s*(qpv:|Q[PN]\d)", text) is not None
+
+
+def exactly_named(name: str, geo_vintage: int | None) -> pd.DataFrame:
+    """QPV of that very name, but for case, accents and hyphens: rows of the gazetteer's `qpv`."""
+    every = loading.gazetteer().qpv
+    wanted = every if geo_vintage is None else every[every["geo_vintage"] == geo_vintage]
+    return wanted[wanted["name"].map(fold) == fold(name)]
 
 
 def _quarter(rows: pd.DataFrame) -> Quarter:
@@ -251,10 +269,10 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
 
 
 def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
-    """Every QPV of a zoning, indicator by indicator, as `comparison.quarters_with_values` gives them."""
+    """Every QPV of a zoning, indicator by indicator, as `quarter_values.quarters_with_values` gives them."""
     counts: dict[str, pd.DataFrame] = {}
     return {
-        indicator: comparison.quarters_with_values(
+        indicator: quarter_values.quarters_with_values(
             catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T", counts=counts
         )
         for indicator, year in years.items()

@@ -1,4 +1,4 @@
-"""Where one QPV stands on every indicator: its value, those around it, and those of other QPV."""
+"""Where a QPV or a territory stands on every indicator: its value, those around it, and those of other QPV."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading, style
-from qpv_sante.catalogue import catalogue
+from qpv_sante import aggregation, comparison, loading, store, style
+from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError
-from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
+from qpv_sante.profiles.places import Quarter, chosen_years, tables
+from qpv_sante.profiles.subjects import Subject, find_subject, of_quarter
 from qpv_sante.reference_units import Figures
 from qpv_sante.references import parse_reference, possible_references, reference_values
-from qpv_sante.territories import METROPOLITAN_FRANCE, Gazetteer
+from qpv_sante.territories import Territory
 
 REFERENCES = ("commune", "urban_unit", "region", "country")
 AREAS = ("region", "country")
-_REFERENCE_PARTS = ("name", "value", "lower", "upper", "interval", "n_used", "n_total", "coverage", "n_unreliable",
-                    "note", "source")  # fmt: skip
+_REFERENCE_PARTS = ("name", "n_places", "value", "lower", "upper", "interval", "n_used", "n_total", "coverage",
+                    "n_unreliable", "note", "source")  # fmt: skip
+_REFERENCE_COUNTS = ("n_places", "n_used", "n_total", "n_unreliable")
 _AREA_PARTS = ("min", "q1", "median", "q3", "max", "n_used", "n_total", "quartile")
 POSITION_COLUMNS = (
-    *("geo_code", "name", "commune_names", "geo_vintage", "indicator", "label", "short_label", "theme", "kind", "unit"),
-    *("higher_is", "year", "year_label", "value", "lower", "upper", "interval", "flag"),
+    *("geo_level", "geo_code", "name", "commune_names", "geo_vintage"),
+    *("indicator", "label", "short_label", "theme", "kind", "unit", "higher_is", "year", "year_label"),
+    *("value", "lower", "upper", "interval", "n_used", "n_total", "coverage", "flag", "note"),
     *(f"{reference}_{part}" for reference in REFERENCES for part in _REFERENCE_PARTS),
     *(f"qpv_{area}_{part}" for area in AREAS for part in _AREA_PARTS),
     *("source", "licence"),
 )
 # below, a quarter of the neighbourhoods is less than one of them
 LEAST_FOR_QUARTILES = 4
-_NOTES = {
+NOTES = {
     "not_published": {
         "fr": "aucun fichier ouvert ne donne cet indicateur, de même source et de même année, à ce niveau",
         "en": "no open file gives this indicator, of the same source and year, at this level",
@@ -41,25 +44,49 @@ _NOTES = {
         "fr": "le quartier n'est dans aucun territoire de ce niveau",
         "en": "the quarter lies in no such territory",
     },
+    "none_of_them": {
+        "fr": "aucun QPV du territoire n'est dans un territoire de ce niveau",
+        "en": "no QPV of the territory lies in such a territory",
+    },
+    "regions": {
+        "fr": "les QPV du territoire sont dans {number} régions",
+        "en": "the QPV of the territory lie in {number} regions",
+    },
+    "not_pooled": {
+        "fr": "médianes, rapports et scores de plusieurs QPV ne s'additionnent ni ne se moyennent",
+        "en": "medians, ratios and scores of several QPV are neither summed nor averaged",
+    },
+    "not_pooled_around": {
+        "fr": "médianes, rapports et scores de plusieurs territoires ne s'additionnent ni ne se moyennent",
+        "en": "medians, ratios and scores of several territories are neither summed nor averaged",
+    },
+    "part_of_a_sum": {
+        "fr": "un total n'est donné que si chaque QPV a une valeur",
+        "en": "a total is given only if every QPV has a value",
+    },
 }
 
 
+@store.one_build()
 def positions(
-    qpv: str,
+    place: str | Territory,
     geo_vintage: int | None = None,
     *,
     years: dict[str, int] | None = None,
     min_coverage: float = 0.9,
     lang: str = "fr",
 ) -> pd.DataFrame:
-    """One QPV on every indicator: its value, its surroundings, and its place among other QPV.
+    """One QPV, or a territory's QPV together, on every indicator: value, surroundings, and place among the QPV.
 
     Parameters
     ----------
-    qpv : str
-        A code, or a name with its commune (see `find_quarter`).
+    place : str
+        A QPV: its code, or its name with its commune (`"QP034003"`, `"Devèze, Béziers"`). Or a territory, which
+        stands for its QPV: a name, a typed code or an id of `list_territories` (`"Occitanie"`, `"commune:34032"`,
+        `"lille-poles-ressources"`).
     geo_vintage : int, optional
-        Zoning, 2015 or 2024: deduced from a code; needed for a name that both zonings bear.
+        Zoning, 2015 or 2024: deduced from a QPV code; needed for a territory, and for a QPV name that both zonings
+        bear.
     years : dict of str to int, optional
         Year of some indicators; by default the latest that is published for QPV of that zoning, in the column `year`.
     min_coverage : float
@@ -70,28 +97,37 @@ def positions(
     Returns
     -------
     DataFrame
-        Columns of `POSITION_COLUMNS`, one row an indicator published by QPV of that zoning, in the catalogue's order;
-        values are in `unit`. `value, lower, upper, interval, flag` are the quarter's: without a value, the flag says
-        why. For each of `commune, urban_unit, region, country`: `_name` of the territory (the host communes
-        together; the country is metropolitan France), `_value`, its bounds, `_n_used` of `_n_total` territories that
-        make it up, `_coverage`, and `_note`, which says why there is no value; these territories contain the quarter.
-        Counts have none. For the QPV of the `region` and of the `country` (overseas included): `qpv_region_min`,
-        `_q1`, `_median`, `_q3`, `_max` (unweighted), the `_n_used` of `_n_total` QPV with a value, and `_quartile`,
-        1 for the quarter of the QPV with the lowest values, 4 for the highest; missing where the quarter has no
-        value or fewer than four QPV do.
+        One row an indicator published by QPV of that zoning, in the catalogue's order, for `plot_profile`; values
+        are in `unit`. `geo_level` is `qpv`, or the territory's, whose `geo_code` is then its typed code.
+        `value, lower, upper, interval, flag` are the quarter's, or those of the territory's QPV together, `n_used` of
+        `n_total` with a value; without a value, the flag and the `note` say why. For each of
+        `commune, urban_unit, region, country`: `_name` of the `_n_places` territories (the host communes together; the
+        country is metropolitan France), `_value`, its bounds, `_n_used` of `_n_total` published figures that make it
+        up, `_coverage`, and `_note`, which says why there is no value; these territories contain the QPV. Counts have
+        none. For the QPV of the `region` and of the `country` (overseas included): `qpv_region_min`, `_q1`, `_median`,
+        `_q3`, `_max` (unweighted), the `_n_used` of `_n_total` QPV with a value, and `_quartile`, 1 where the value is
+        among those of the lowest quarter of the QPV, 4 for the highest; missing where there is no value, where fewer
+        than four QPV have one, and for the total of several QPV. A territory over several regions is in none.
 
     Raises
     ------
-    UnknownNameError, AmbiguousTerritoryError, ComparabilityError
-        As `find_quarter`; or an indicator in `years` that is not published by QPV.
-    UnavailableLevelError
-        A year in `years` that is not published.
+    UnknownNameError
+        Neither a QPV nor a territory, with the nearest names of both; or an indicator in `years` that is not published
+        by QPV.
+    AmbiguousTerritoryError
+        Several QPV or territories; the message lists their codes.
     InvalidInputError
-        `min_coverage` out of [0, 1].
+        A territory without `geo_vintage`; `min_coverage` out of [0, 1].
+    UnavailableLevelError
+        A territory without QPV of that zoning; a year in `years` that is not published.
+    ComparabilityError
+        A QPV code of one zoning with `geo_vintage` of the other.
 
     Notes
     -----
-    References are those of `compare`, row by row: same pooling, same bounds.
+    Values of a territory and references are those of `compare`, row by row: same pooling through numerators and
+    denominators, same bounds. Medians, decile ratios and scores of several QPV have no value together
+    (`not_applicable`). The distribution is always that of single QPV.
 
     Examples
     --------
@@ -99,32 +135,41 @@ def positions(
     >>> row = frame.loc["c2s_share"]
     >>> [float(x) for x in row[["year", "value", "qpv_region_median", "qpv_region_quartile"]].astype(float).round(1)]
     [2022.0, 44.9, 38.7, 3.0]
+    >>> row = positions("Béziers", 2015, years={"poverty_rate": 2019}).set_index("indicator").loc["poverty_rate"]
+    >>> [float(x) for x in row[["value", "commune_value", "n_used", "n_total"]].astype(float).round(1)]
+    [56.6, 34.0, 3.0, 3.0]
     """
     language = style.check_lang(lang)
     if not 0 <= min_coverage <= 1:
         raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
-    quarter = find_quarter(qpv, geo_vintage)
-    chosen = chosen_years(quarter.geo_vintage, years)
-    return positions_in(quarter, chosen, tables(quarter.geo_vintage, chosen), min_coverage, language)
+    subject = find_subject(place, geo_vintage, language)
+    chosen = chosen_years(subject.geo_vintage, years)
+    return _positions(subject, chosen, tables(subject.geo_vintage, chosen), min_coverage, language)
 
 
 def positions_in(
     quarter: Quarter, years: dict[str, int], frames: dict[str, pd.DataFrame], min_coverage: float, lang: style.Lang
 ) -> pd.DataFrame:
-    """Positions from frames that are already read: `frames` as `places.tables` gives them for these years."""
-    places = loading.gazetteer()
-    names = _names(quarter, places)
-    spreads = _spreads(quarter, frames)
+    """Positions of a QPV from frames that are already read: `frames` as `places.tables` gives them for these years."""
+    return _positions(of_quarter(quarter), years, frames, min_coverage, lang)
+
+
+def _positions(
+    subject: Subject, years: dict[str, int], frames: dict[str, pd.DataFrame], min_coverage: float, lang: style.Lang
+) -> pd.DataFrame:
+    spreads = _spreads(subject.region, frames)
     rows = []
     for indicator, year in years.items():
         known, quarters = catalogue().indicator(indicator), frames[indicator]
-        own = quarters[quarters["geo_code"] == quarter.code].iloc[0]
+        members = subject.members(quarters)
+        own = _own(subject, known, quarters, members, lang)
         source = str(quarters["source"].dropna().iloc[0])
         row: dict[str, Any] = {
-            "geo_code": quarter.code,
-            "name": quarter.name,
-            "commune_names": names["commune"],
-            "geo_vintage": quarter.geo_vintage,
+            "geo_level": subject.place.level,
+            "geo_code": subject.geo_code,
+            "name": subject.place.name,
+            "commune_names": subject.commune_names,
+            "geo_vintage": subject.geo_vintage,
             "indicator": indicator,
             "label": known.label[lang],
             "short_label": known.short[lang],
@@ -134,80 +179,92 @@ def positions_in(
             "higher_is": known.higher_is,
             "year": year,
             "year_label": style.year_label(known, [source], year, lang),
-            **{part: own[part] for part in ("value", "lower", "upper", "interval", "flag")},
+            **own,
             "source": source,
             "licence": catalogue().source(source).licence,
         }
         figures = Figures(known, year)
         for reference in REFERENCES:
-            found = _reference(reference, figures, quarters, quarter, min_coverage, lang)
+            found = _reference(reference, figures, subject, quarters, members, min_coverage, lang)
             row |= {f"{reference}_{part}": found.get(part) for part in _REFERENCE_PARTS}
-            row[f"{reference}_name"] = names[reference]
-        rows.append(row | _among(indicator, own["value"], spreads))
+            row[f"{reference}_name"] = subject.names[reference]
+            row[f"{reference}_n_places"] = subject.n_places[reference]
+        # a total has no place among the parts that make it up
+        placed = own["value"] if known.kind != "count" or len(members) == 1 else float("nan")
+        rows.append(row | _among(indicator, placed, spreads))
     frame = pd.DataFrame(rows, columns=list(POSITION_COLUMNS))
     numbers = [f"{reference}_{part}" for reference in REFERENCES for part in ("value", "lower", "upper", "coverage")]
-    counts = [f"{reference}_{part}" for reference in REFERENCES for part in ("n_used", "n_total", "n_unreliable")]
+    counts = [f"{reference}_{part}" for reference in REFERENCES for part in _REFERENCE_COUNTS]
     quartiles = [f"qpv_{area}_{part}" for area in AREAS for part in ("n_used", "n_total", "quartile")]
     frame = frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys([*counts, *quartiles], "Int64"))
     texts = [f"{reference}_{part}" for reference in REFERENCES for part in ("interval", "note", "source")]
     frame[texts] = frame[texts].fillna("")
-    frame.attrs = {"geo_code": quarter.code, "geo_vintage": quarter.geo_vintage}
+    frame.attrs = {"geo_code": subject.geo_code, "geo_vintage": subject.geo_vintage}
     return frame
 
 
-def _names(quarter: Quarter, places: Gazetteer) -> dict[str, str]:
-    """Names of the territories that hold the quarter."""
-    unit = quarter.urban_unit.split(";")[0]
-    return {
-        "commune": ", ".join(official_communes(quarter, places)),
-        "urban_unit": places.name_of("urban_unit", unit) if unit else "",
-        "region": places.name_of("region", quarter.region) if quarter.region else "",
-        "country": METROPOLITAN_FRANCE.name,
-    }
+def _own(
+    subject: Subject, known: Indicator, quarters: pd.DataFrame, members: pd.DataFrame, lang: style.Lang
+) -> dict[str, Any]:
+    """The value of the subject, what it rests on, and why there is none."""
+    if subject.is_quarter:
+        row = members.iloc[0]
+        published = int(pd.notna(row["value"]))
+        own = {part: row[part] for part in ("value", "lower", "upper", "interval", "flag")}
+        return own | {"n_used": published, "n_total": 1, "coverage": float(published), "note": ""}
+    together = comparison.quarters_together(quarters, members, known.kind, lang).iloc[0]
+    own = {part: together[part] for part in ("value", "lower", "upper", "interval", "flag", "n_used", "n_total")}
+    own["coverage"] = together["coverage"]
+    reason = ""
+    if together["flag"] == "not_applicable":
+        reason = NOTES["not_pooled"][lang]
+    elif pd.isna(together["value"]) and known.kind == "count" and together["n_used"] > 0:
+        reason = NOTES["part_of_a_sum"][lang]
+    return own | {"note": _joined(reason, str(together["note"]), lang=lang)}
 
 
-def official_communes(quarter: Quarter, places: Gazetteer) -> list[str]:
-    """Official names of the host communes; as the QPV's list writes them where the code has none (Polynesia)."""
-    known = places.territories[places.territories["level"] == "commune"].set_index("code")["name"]
-    official = known.reindex(list(quarter.communes))
-    return official.tolist() if len(official) and official.notna().all() else list(quarter.commune_names)
+def _joined(*notes: str, lang: style.Lang) -> str:
+    return (" ; " if lang == "fr" else "; ").join(filter(None, notes))
 
 
 def _reference(
     reference: str,
     figures: Figures,
+    subject: Subject,
     quarters: pd.DataFrame,
-    quarter: Quarter,
+    members: pd.DataFrame,
     min_coverage: float,
     lang: style.Lang,
 ) -> dict[str, Any]:
-    """Value of one reference of the quarter, or the reason why there is none."""
+    """Value of one reference of the subject, or the reason why there is none."""
     known, year = figures.indicator, figures.year
-    held = {"commune": quarter.communes, "urban_unit": quarter.urban_unit, "region": quarter.region, "country": "FM"}
     if known.kind == "count":
-        return {"note": _NOTES["count"][lang]}
-    if not held[reference]:
-        return {"note": _NOTES["none"][lang]}
+        return {"note": NOTES["count"][lang]}
+    if reference == "region" and subject.n_places["region"] > 1:
+        return {"note": NOTES["regions"][lang].format(number=subject.n_places["region"])}
+    if not subject.names[reference]:
+        return {"note": NOTES["none" if subject.is_quarter else "none_of_them"][lang]}
     if reference not in possible_references(known, year):
-        return {"note": _NOTES["not_published"][lang]}
-    places = loading.gazetteer()
-    own = quarters[quarters["geo_code"] == quarter.code]
-    members = own.assign(group=quarter.code, territory=quarter.name, territory_code=quarter.place.key)
-    parsed = parse_reference(reference, places)
-    found = reference_values(
-        parsed, known, members, quarters, year=year, lang=lang, figures=figures, sex="_T", age="_T"
-    )
+        return {"note": NOTES["not_published"][lang]}
+    parsed = parse_reference(reference, loading.gazetteer())
+    # as in compare: what surrounds the QPV of a territory that are in the field of the source
+    field = members[members["in_field"]]
+    hosted = members if field.empty else field
+    found = reference_values(parsed, known, hosted, quarters, year=year, lang=lang, figures=figures, sex="_T", age="_T")
     found = comparison.with_enough_coverage(found, min_coverage, lang)
-    return {str(key): value for key, value in found.rename(columns={"unreliable": "n_unreliable"}).iloc[0].items()}
+    row: dict[str, Any] = found.rename(columns={"unreliable": "n_unreliable"}).iloc[0].to_dict()
+    if known.kind not in aggregation.POOLED_KINDS and row["n_total"] > 1:
+        row["note"] = _joined(NOTES["not_pooled_around"][lang], row["note"], lang=lang)
+    return row
 
 
-def _spreads(quarter: Quarter, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _spreads(region: str, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Distribution of the QPV of the region and of the country: one row an indicator, all in one pass."""
     columns = ["region", "value"]
     every = pd.concat([frame[columns].assign(indicator=name) for name, frame in frames.items()], ignore_index=True)
     inside = {"country": every}
-    if quarter.region:
-        inside["region"] = every[every["region"] == quarter.region]
+    if region:
+        inside["region"] = every[every["region"] == region]
     found = {}
     for area, members in inside.items():
         grouped = members.groupby("indicator")["value"]
@@ -218,7 +275,7 @@ def _spreads(quarter: Quarter, frames: dict[str, pd.DataFrame]) -> dict[str, pd.
 
 
 def _among(indicator: str, value: float, spreads: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Place of the quarter in the distribution of an indicator in the region and in the country."""
+    """Place of a value in the distribution of an indicator in the region and in the country."""
     row: dict[str, Any] = {}
     for area in AREAS:
         if area not in spreads:

@@ -140,7 +140,7 @@ def _departments(both: pd.DataFrame) -> list[str]:
     areas = small.assign(department=department).groupby([*_GROUP, "department"])[["was", "lost"]].sum()
     gone = areas[(areas["lost"] == areas["was"]) & (areas["was"] >= MIN_IN_DEPARTMENT)].reset_index("department")
     return [
-        f"{_named(group)}: nothing left in department(s) {', '.join(sorted(rows['department']))}"
+        f"{_named(group)}: nothing left in these departments: {', '.join(sorted(rows['department']))}"
         for group, rows in gone.groupby(_GROUP)
         if len(rows) < areas.loc[group].shape[0]  # all of them: told as gone already
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from qpv_sante import style
+from qpv_sante import style, templating
 from qpv_sante._version import __version__
 from qpv_sante.errors import Fault
 from qpv_sante.export import check_suffix, written_whole
@@ -99,14 +99,8 @@ def _record(outcome: Outcome) -> dict[str, Any]:
 
 
 def _render(template: str, report: RefreshReport, lang: style.Lang) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qpv_sante"),
-        autoescape=lambda name: name is not None and name.endswith(".html"),  # noqa: S701 - every HTML label is
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+    environment = templating.environment(
+        autoescape=lambda name: name is not None and name.endswith(".html"),  # every HTML label is
         finalize=lambda value: markdown.plain(value) if type(value) is str else value,
     )
     environment.filters.update(inline=markdown.inline, block=markdown.block)

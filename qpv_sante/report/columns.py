@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 # Ems at most of a column of numbers, and lines of the longest cell of words: what makes the fewest lines is taken
 _NUMBER = (20.0, 17.0, 14.0, 12.0, 10.0, 8.0)
 _LINES = (1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
-_PADDING = 1.0  # ems of a cell around its text
+_PADDING = 1.0  # ems of a cell around its text, a little more than the template leaves there
 _RAGGED = 1.1  # lines of words are not full
 _STEPS = (6.0, 3.0, 1.5)  # ems moved from a column to another
 _TIE = 0.001
+_NAME = 2  # lines of a row's name that cost nothing more than their height
 
 
 def fonts() -> Path:
@@ -101,13 +102,13 @@ def _balanced(
 
 
 def _lines(cells: Sequence[Sequence[float]], widths: Sequence[float]) -> float:
-    """Lines that a table takes, about; as many lines of its cells in all then tell two layouts apart."""
+    """Lines that a table takes, about; a name cut into many lines costs more, and all cells tell two layouts apart."""
     total = 0.0
     for row in zip(*cells, strict=True):
         lines = [
             1 if cell <= width else math.ceil(_RAGGED * cell / width) for cell, width in zip(row, widths, strict=True)
         ]
-        total += max(lines) + _TIE * sum(lines)
+        total += max(lines) + _TIE * sum(lines) + max(lines[0] - _NAME, 0)
     return total
 
 

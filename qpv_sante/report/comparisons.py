@@ -8,9 +8,13 @@ import pandas as pd
 
 from qpv_sante import listing, style
 from qpv_sante.catalogue import catalogue
+from qpv_sante.errors import UnavailableLevelError
+from qpv_sante.findings import WORDS as SAID
 from qpv_sante.findings import points
+from qpv_sante.references import REFERENCES
 from qpv_sante.report import sections as parts
-from qpv_sante.report.facts import Compare
+from qpv_sante.report.diagnosis_words import WORDS as LIMITS
+from qpv_sante.report.facts import Compare, city_reference, reference_label
 from qpv_sante.report.page import Section, Table, figure_of
 from qpv_sante.report.words import HEADER, WORDS
 from qpv_sante.territories import COMPOSITE, Territory
@@ -21,32 +25,44 @@ _MAX_ROWS = 25
 def comparison_section(
     indicator: str,
     year: int,
-    reference: str,
     geo_vintage: int,
     scope: Territory | None,
     by: str,
     lang: str,
     compare: Compare,
 ) -> tuple[Section, list[str]]:
-    """Findings, figure and table of one comparison, and its citations."""
+    """Findings, figure and table of one comparison with the city, and its citations."""
     from qpv_sante import charts
 
     lang = style.check_lang(lang)
+    reference = city_reference(scope)
     asked: dict[str, Any] = {"geo_vintage": geo_vintage, "year": year, "reference": reference, "lang": lang}
-    gaps = compare(indicator, by=by, territory=scope, **asked)
+    try:
+        whole, gaps = (compare(indicator, by=rows, territory=scope, **asked) for rows in (None, by))
+    except UnavailableLevelError:
+        # published for too few people there: the QPV stand alone
+        asked["reference"] = None
+        whole, gaps = (compare(indicator, by=rows, territory=scope, **asked) for rows in (None, by))
     if scope is not None and scope.level == COMPOSITE and by == "commune" and scope.communes:
         # QPV that straddle reach into communes that the territory does not name
         gaps = gaps[gaps["territory_code"].isin([f"commune:{code}" for code in scope.communes])].reset_index(drop=True)
-    whole = compare(indicator, by=None, territory=scope, **asked)
+    label = reference_label(reference, scope, geo_vintage, lang)
+    notes = caveats(indicator, lang)
+    if asked["reference"] is None:
+        notes.append(LIMITS["limits_reference"][lang].format(label=listing.label_of(indicator, lang), reference=label))
+        gaps = gaps.assign(reference=reference, reference_label=REFERENCES["commune"][lang])
+    whole = whole.assign(reference_label=label)
+    if reference != "commune":
+        # one city for every row; else each row has its own communes
+        gaps = gaps.assign(reference_label=label)
     drawn = gaps.nlargest(_MAX_ROWS, "difference") if len(gaps) > charts.MAX_ROWS else gaps
     axes = charts.plot_gap(drawn, lang=lang)
-    label = listing.label_of(indicator, lang)
     section = Section(
-        title=f"{label}, {year}",
+        title=f"{listing.label_of(indicator, lang)}, {year}",
         findings=findings(gaps, whole, lang),
         figures=[figure_of(axes, charts.figure_alt_text(axes, lang))],
         table=gap_table(gaps, lang),
-        notes=[style.typography(text, lang) for text in caveats(indicator, lang)],
+        notes=[style.typography(text, lang) for text in notes],
     )
     return section, listing.cite(gaps).split("\n")
 
@@ -83,6 +99,7 @@ def findings(gaps: pd.DataFrame, whole: pd.DataFrame, lang: str = "fr") -> list[
                 label=one["reference_label"],
                 difference=points(one["difference"], known.decimals, lang),
                 used=f"{one['n_used']}/{one['n_total']}",
+                inside=SAID["inside" if one["n_total"] > 1 else "inside_one"][lang],
             )
         )
     ranked = gaps[gaps["difference"].notna() & (gaps["flag"] == "observed")].sort_values("difference")
@@ -132,4 +149,4 @@ def gap_table(gaps: pd.DataFrame, lang: str = "fr") -> Table:
     )
     if first["reference_label"]:
         caption += (" ; référence : " if lang == "fr" else "; reference: ") + str(first["reference_label"])
-    return Table(style.typography(caption, lang), HEADER[lang], rows)
+    return Table(style.typography(caption, lang), HEADER[lang], rows, text_columns=(0, len(HEADER[lang]) - 1))

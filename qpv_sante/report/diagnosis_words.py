@@ -118,6 +118,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "rates, 95%) says what the same process could have given by chance.",
     },
     "hosts": {"fr": "Communes qui accueillent les QPV", "en": "Communes that host the QPV"},
+    "together": {"fr": "Ces {number} communes réunies", "en": "These {number} communes together"},
     "beside": {
         "department": {"fr": "Reste du département", "en": "Rest of the department"},
         "departments": {"fr": "Reste des départements", "en": "Rest of the departments"},
@@ -253,12 +254,12 @@ HEADER_AROUND = {
 }  # fmt: skip
 # then, for each reference, its density and the ratio; last the status
 HEADER_SUPPLY = {
-    "fr": ("Territoire", "Ce qui est compté", "Nombre", "Pour 10 000 habitants (bornes)"),
+    "fr": ("Territoire", "Ce qui est compté", "Nombre", "Pour 10\u202f000 habitants (bornes)"),
     "en": ("Territory", "What is counted", "Number", "Per 10,000 inhabitants (bounds)"),
 }
 HEADER_RATIO = {"fr": ("Rapport (bornes)", "Statut"), "en": ("Ratio (bounds)", "Status")}
 HEADER_NEAR = {
-    "fr": ("Quartier", "Distance", "Nombre (bornes)", "Pour 10 000 habitants (bornes)", "Statut", "Note"),
+    "fr": ("Quartier", "Distance", "Nombre (bornes)", "Pour 10\u202f000 habitants (bornes)", "Statut", "Note"),
     "en": ("Quarter", "Distance", "Number (bounds)", "Per 10,000 inhabitants (bounds)", "Status", "Note"),
 }
 HEADER_PRACTICES = {

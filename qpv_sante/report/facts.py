@@ -140,17 +140,25 @@ def references_of(indicator: str, place: Territory | None) -> tuple[str, ...]:
     far = ["region", "country"] if indicator in _FAR else []
     if place is None or place.level == "country":
         far = [name for name in far if name != "region"]
-    city = "commune" if wide else _city(place)
+    city = city_reference(place)
     near = ["rest_of_commune", city] if wide else [city, "rest_of_commune"]
     if not pooled:
         near = [] if wide else [city]
     return (*near, *far)
 
 
-def _city(place: Territory | None) -> str:
-    """The one commune of a territory, or those that host its QPV."""
+def city_reference(place: Territory | None) -> str:
+    """The city that a territory's QPV are held against: the one commune that holds it, else those that host its QPV.
+
+    Examples
+    --------
+    >>> city_reference(Territory("commune", "31555", "Toulouse")), city_reference(None)
+    ('commune:31555', 'commune')
+    """
+    if place is None or place.level in WIDE:
+        return "commune"
     places = loading.gazetteer()
-    codes = [] if place is None else places.communes.loc[places.communes_in(place), "code"].tolist()
+    codes = places.communes.loc[places.communes_in(place), "code"].tolist()
     return f"commune:{codes[0]}" if len(codes) == 1 else "commune"
 
 
@@ -197,9 +205,10 @@ def facts_of(place: Territory | None, geo_vintage: int, compare: Compare, lang: 
             try:
                 frame = compare(indicator, by=None if known.kind == "rate" else "qpv", **asked)
             except UnavailableLevelError:
-                if not any(row["indicator"] == indicator for row in rows):
-                    raise  # nothing of the QPV themselves
-                rows.append(_without_reference(rows[-1], reference, label, lang))
+                # raised again where nothing is published of the QPV themselves
+                frame = compare(indicator, by=None if known.kind == "rate" else "qpv", **asked | {"reference": None})
+                own = _row(frame, known, "surroundings", lang, reference)
+                rows.append(_without_reference(own, reference, label, lang))
                 continue
             row = _row(frame, known, "surroundings", lang, reference)
             row["reference_label"] = label

@@ -168,13 +168,17 @@ def _table(section: Section, fit: Fit, *, compact: bool) -> dict[str, Any] | Non
     rows = list(shown.rows)
     if section.least_rows is not None:
         rows = _first_of_each(rows, len(rows) - round(fit.cut * max(len(rows) - section.least_rows, 0)))
+    room = _WIDTH["compact" if compact else "full"] / (_TABLE * fit.size)
+    widths = column_widths(shown, room)
     return {
         # a caption that says what the heading says is not printed twice
         "caption": "" if shown.caption == section.title else shown.caption,
         "header": list(shown.header),
         "rows": [list(row) for row in rows],
         "text_columns": sorted({0, *shown.text_columns}),
-        "widths": column_widths(shown, _WIDTH["compact" if compact else "full"] / (_TABLE * fit.size)),
+        "widths": widths,
+        # what is too wide even with a word a line is set smaller rather than over its neighbours
+        "scale": min(1.0, room / sum(widths)),
     }
 
 

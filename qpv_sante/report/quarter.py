@@ -24,7 +24,7 @@ from qpv_sante.report.supply import care_section
 _PAGES = 2
 _SIMILAR = 4
 # What paper keeps of the tables that grow with communes or with what is withheld, where two pages are too few: the
-# quarter and its first commune, two quarters like it, as many missing figures as most quarters have
+# quarter and its communes, two quarters like it, as many missing figures as most quarters have
 _LEAST_CARE, _LEAST_SIMILAR, _LEAST_MISSING = 7, 2, 6
 # On paper the summary and the profile stand beside the map
 _BESIDE = 1 - MAP_SHARE
@@ -208,7 +208,9 @@ def _held(name: str, reference: str, quarter: Quarter, lang: style.Lang) -> str:
     """A territory that holds the quarter, as a heading; several communes are counted, the title names them."""
     number = len(quarter.communes)
     said = WORDS["held"]["communes" if reference == "commune" and number > 1 else reference][lang]
-    return str(said.format(name=name, number=number)) if name else listing.level_label(reference, lang)
+    return (
+        str(said.format(name=name, number=number)) if name else style.capitalise(listing.level_label(reference, lang))
+    )
 
 
 def _around(row: dict[Any, Any], reference: str, decimals: int, lang: style.Lang) -> str:

@@ -8,7 +8,7 @@ from qpv_sante import listing, loading, style
 from qpv_sante.errors import SchemaError, UnavailableLevelError
 from qpv_sante.geography import projected_crs
 from qpv_sante.profiles.places import Quarter
-from qpv_sante.profiles.values import official_communes
+from qpv_sante.profiles.subjects import official_communes
 from qpv_sante.report.page import RESOLUTION, Section, figure_of
 from qpv_sante.report.sheet_words import WORDS
 from qpv_sante.territories import COMPOSITE, Territory

@@ -10,7 +10,7 @@ import pandas as pd
 from qpv_sante import health, listing, ranking, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError
-from qpv_sante.findings import points
+from qpv_sante.findings import points, uncapitalised
 from qpv_sante.inequality.groups import summarize_inequality
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.ranking import FUNNEL_LABELS
@@ -152,17 +152,19 @@ def health_section(place: Territory, lang: style.Lang, *, said: bool = False) ->
     rows: list[list[str]] = []
     cited: list[str] = []
     numbered: dict[str, int] = {}
+    asked: list[str] = []
     for indicator, year, finest in HEALTH:
         if place.level == "country" and finest != "region":
             continue
         by = "region" if place.level in ("region", "country") else finest
         known = catalogue().indicator(indicator)
+        asked.append(indicator)
         try:
             table = health.compare_health(indicator, year=year, territory=place, by=by, lang=lang)
         except UnavailableLevelError:
             absent = FLAG_LABELS["unavailable"][lang]
             dashes = ["–"] * 5
-            rows.append([known.label[lang], str(year), listing.level_label(by, lang), *dashes, absent, ""])
+            rows.append([known.short[lang], str(year), _named_around(place, by, lang), *dashes, absent, ""])
             continue
         published = table[table["kind"] == "published"]
         rows += [_health_row(row, numbered, lang) for row in published.to_dict("records")]
@@ -170,12 +172,23 @@ def health_section(place: Territory, lang: style.Lang, *, said: bool = False) ->
         cited += listing.cite(published).split("\n")
     title = WORDS["around"][lang]
     findings = (told or [style.typography(SAID["health_none"][lang], lang)]) if said else []
-    table_of = Table(title, HEADER_HEALTH[lang], rows, text_columns=(0, 2, 8))
+    caption = style.typography(WORDS["around_caption"][lang], lang)
+    table_of = Table(caption, HEADER_HEALTH[lang], rows, text_columns=(0, 2, 8, 9))
+    measured = [catalogue().indicator(one).label[lang] for one in asked]
     notes = [
         WORDS["around_note"][lang],
+        WORDS["around_measured"][lang].format(
+            labels=(" ; " if lang == "fr" else "; ").join(map(uncapitalised, measured))
+        ),
         *(f"({number}) {style.capitalise(text)}." for text, number in numbered.items()),
     ]
     return Section(title, findings=findings, table=table_of, notes=_typed(notes, lang)), cited
+
+
+def _named_around(place: Territory, by: str, lang: style.Lang) -> str:
+    """The departments or regions that a territory lies in, as the rows that have a value name them."""
+    names, level = ", ".join(health.names_around(place, by)), listing.level_label(by, lang)
+    return f"{names} ({level})" if names else level
 
 
 def health_findings(published: pd.DataFrame, lang: style.Lang = "fr") -> list[str]:
@@ -219,7 +232,7 @@ def _health_row(row: dict[Any, Any], numbered: dict[str, int], lang: style.Lang)
     pieces = [piece.strip() for note in said for piece in note.replace("\u202f;", ";").split(";") if piece.strip()]
     numbers = sorted({numbered.setdefault(piece, len(numbered) + 1) for piece in pieces})
     return [
-        ", ".join(filter(None, [known.label[lang], classes])),
+        ", ".join(filter(None, [known.short[lang], classes])),
         str(row["year"]),
         f"{row['territory']} ({row['level_label']})",
         number(row["value"]),
@@ -252,7 +265,8 @@ def surveys_section(lang: style.Lang) -> Made | None:
             ]
         )
     title = WORDS["surveys"][lang]
-    table = Table(title, HEADER_SURVEYS[lang], rows, text_columns=(0, 5, 6))
+    caption = style.typography(WORDS["surveys_caption"][lang], lang)
+    table = Table(caption, HEADER_SURVEYS[lang], rows, text_columns=(0, 5, 6))
     return Section(title, table=table, notes=_typed([WORDS["surveys_note"][lang]], lang)), []
 
 

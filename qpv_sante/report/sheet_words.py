@@ -121,10 +121,9 @@ WORDS: dict[str, dict[str, Any]] = {
         "Resemblance is social and says nothing of health.",
     },
     "not_similar": {
-        "fr": "Non cherchés : {known} indicateur(s) publié(s) pour ce quartier sur les {total} qui servent à "
-        "comparer, il en "
-        "faut trois.",
-        "en": "Not searched: {known} indicator(s) published for this quarter out of the {total} that serve to compare, "
+        "fr": "Non cherchés : indicateurs publiés pour ce quartier, {known} sur les {total} qui servent à comparer ; "
+        "il en faut trois.",
+        "en": "Not searched: indicators published for this quarter, {known} of the {total} that serve to compare; "
         "three are needed.",
     },
     "missing": {"fr": "Ce qui manque, et pourquoi", "en": "What is missing, and why"},

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import care, intervals, listing, loading, style
-from qpv_sante.care.communes import DOUBTFUL, PER, POPULATION_YEAR, SOURCE, YEAR, load_commune_counts
+from qpv_sante.care.communes import DOUBTFUL, PER, POPULATION_YEAR, SOURCE, YEAR, load_commune_counts, together
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, StoreError, UnknownNameError
 from qpv_sante.findings import LEAST_RATIO, uncapitalised
@@ -40,8 +40,8 @@ GAP_COLUMNS = (
 def care_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) -> Made | None:
     """Care supply in and around QPV; none where its sources were never built or say nothing of the territory.
 
-    Of one QPV every count, with those of its communes. Of several, a summary, and one count a quarter or, up to six of
-    them, each kind of structure at each distance. Quarters that the source does not cover are said to be so.
+    Of one QPV every count, with those of its communes together. Of several, a summary, and one count a quarter or, up
+    to six of them, each kind of structure at each distance. Quarters that the source does not cover are said to be so.
     """
     try:
         supply = care.care_supply(scope, geo_vintage=geo_vintage, lang=lang)
@@ -62,7 +62,7 @@ def care_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) ->
         return Section(title, findings=[style.typography(SAID["near_absent"][lang], lang)]), []
     numbered: dict[str, int] = {}
     if single:
-        table = _one_quarter(kept[kept["indicator"] != _ONE_COUNT], title, numbered, lang)
+        table = _one_quarter(kept[kept["indicator"] != _ONE_COUNT], numbered, lang)
     else:
         names = _named(kept["geo_code"], geo_vintage)
         rows = [_row(row, names, numbered, lang) for row in kept.head(_MAX_ROWS).to_dict("records")]
@@ -78,12 +78,19 @@ def care_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) ->
     return Section(title, said, table=table, notes=[style.typography(note, lang) for note in notes]), cited
 
 
-def _one_quarter(supply: pd.DataFrame, title: str, numbered: dict[str, int], lang: style.Lang) -> Table:
-    """One row a kind of structure or professional: the quarter at each distance, then each of its communes."""
+def _one_quarter(supply: pd.DataFrame, numbered: dict[str, int], lang: style.Lang) -> Table:
+    """One row a kind of structure or professional: the quarter at each distance, then its communes together."""
     distances = sorted(supply["distance_m"].dropna().unique())
     inside, far = WORDS["care_inside"][lang], WORDS["care_within"][lang]
     measured = [inside if d == 0 else far.format(metres=style.format_number(d, 0, lang=lang)) for d in distances]
-    first, year, *rest = HEADER_CARE_ONE[lang]
+    around = supply[supply["geo_level"] == "commune"]
+    names = list(around["name"].unique())
+    if len(names) > 1:
+        told = WORDS["care_communes"][lang].format(number=len(names))
+        supply = pd.concat([supply[supply["geo_level"] == "qpv"], together(around, told, lang)], ignore_index=True)
+    else:
+        told = names[0] if names else WORDS["care_commune"][lang]
+    first, year, *rest = (name.format(communes=told) for name in HEADER_CARE_ONE[lang])
     rows = []
     for key, counts in supply.groupby(["geo_level", "geo_code", "indicator", "year"], sort=False, dropna=False):
         at = counts.set_index("distance_m")
@@ -98,7 +105,7 @@ def _one_quarter(supply: pd.DataFrame, title: str, numbered: dict[str, int], lan
                 str(one["label"]),
                 "–" if pd.isna(one["year"]) else f"{one['year']:.0f}",
                 *cells,
-                f"{one['name']} : {_count(one, lang)}" if of_commune else "–",
+                _count(one, lang) if of_commune else "–",
                 with_span(
                     style.format_number(one["density"], 1, lang=lang),
                     span(one["density_lower"], one["density_upper"], 1, lang),
@@ -110,7 +117,14 @@ def _one_quarter(supply: pd.DataFrame, title: str, numbered: dict[str, int], lan
             ]
         )
     header = (first, year, *(style.capitalise(one) for one in measured), *rest)
-    return Table(title, header, rows, text_columns=(0, len(header) - 2))
+    caption = WORDS["care_caption"][lang].format(names=_listed(names, lang)) if names else WORDS["care"][lang]
+    return Table(style.typography(caption, lang), header, rows, text_columns=(0, len(header) - 2, len(header) - 1))
+
+
+def _listed(names: list[str], lang: style.Lang) -> str:
+    """Names one after the other, as a sentence has them."""
+    last = {"fr": " et ", "en": " and "}[lang]
+    return last.join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _count(row: Any, lang: style.Lang) -> str:
@@ -196,7 +210,8 @@ def commune_gaps(place: Territory | None, geo_vintage: int, lang: style.Lang = "
     listed = communes.index[inside]
     groups = {} if wide or len(listed) > _MAX_COMMUNES else {communes.loc[i, "name"]: [i] for i in listed}
     if len(listed) > 1 or not groups:
-        groups[SAID["hosts"][lang]] = list(listed)
+        said = SAID["hosts" if wide else "together"][lang]
+        groups[said.format(number=len(listed))] = list(listed)
     rows = []
     for indicator in COMPARED_FACILITIES:
         counts = load_commune_counts(indicator).set_index("geo_code")

@@ -15,14 +15,10 @@ from qpv_sante.report.supply import care_section, commune_section
 from qpv_sante.report.words import WORDS
 from qpv_sante.territories import Territory
 
-# What is detailed territory by territory, with its figure: indicator, year and reference, for each zoning
-DETAILED: dict[int, tuple[tuple[str, int, str], ...]] = {
-    2015: (
-        ("poverty_rate", 2019, "commune"),
-        ("single_parent_recipient_share", 2020, "commune"),
-        ("rsa_recipient_share", 2020, "commune"),
-    ),
-    2024: (("poverty_rate", 2021, "commune"),),
+# What is detailed territory by territory against the city, with its figure: indicator and year, for each zoning
+DETAILED: dict[int, tuple[tuple[str, int], ...]] = {
+    2015: (("poverty_rate", 2019), ("single_parent_recipient_share", 2020), ("rsa_recipient_share", 2020)),
+    2024: (("poverty_rate", 2021),),
 }
 # Rates of which the number of persons is published: they can be ranked, and summed up by groups
 RANKED: dict[int, tuple[str, int]] = {2015: ("c2s_share", 2022), 2024: ("poverty_rate", 2021)}
@@ -100,8 +96,8 @@ def report(
     for key in dict.fromkeys(key for keys in facts["source"] for key in str(keys).split(", ")):
         sources += listing.cite(key).split("\n")
     grouping = by or rows_of(scope)
-    for indicator, year, reference in DETAILED[geo_vintage]:
-        add(comparison_section(indicator, year, reference, geo_vintage, scope, grouping, lang, compare))
+    for indicator, year in DETAILED[geo_vintage]:
+        add(comparison_section(indicator, year, geo_vintage, scope, grouping, lang, compare))
     sections.append(_map_section(scope, geo_vintage, lang))
     if number >= _RANKABLE:
         add(parts.rank_section(*RANKED[geo_vintage], geo_vintage, scope, lang))
@@ -157,7 +153,7 @@ def _place(territory: str | Territory | None, geo_vintage: int) -> Territory:
 def _map_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) -> Section:
     from qpv_sante import charts, maps
 
-    indicator, year, _ = DETAILED[geo_vintage][0]
+    indicator, year = DETAILED[geo_vintage][0]
     title = style.typography(f"{WORDS['map'][lang]} : {listing.label_of(indicator, lang, short=True)}", lang)
     try:
         axes = maps.plot_map(indicator, geo_vintage=geo_vintage, year=year, territory=scope, lang=lang)

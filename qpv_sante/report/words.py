@@ -46,8 +46,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "secrecy leaves unknown.",
     },
     "whole": {
-        "fr": "{place} : {value} dans les QPV, contre {reference} dans les {label} ({difference}, {used} QPV).",
-        "en": "{place}: {value} in QPV, against {reference} in the {label} ({difference}, {used} QPV).",
+        "fr": "{place} : {value} {inside}, contre {reference} ({label}), soit {difference} ({used} QPV).",
+        "en": "{place}: {value} {inside}, against {reference} ({label}), that is {difference} ({used} QPV).",
     },
     "largest": {
         "fr": "L'écart va de {low} ({low_place}) à {high} ({high_place}).",
@@ -111,6 +111,15 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "These figures describe whole departments or regions, never a quarter: no regional value is painted on a "
         "quarter here. The gap between the territory and France is not that of QPV.",
     },
+    "around_caption": {
+        "fr": "Départements et régions, face à la France",
+        "en": "Departments and regions, against France",
+    },
+    "around_measured": {"fr": "Ce qui est mesuré : {labels}.", "en": "What is measured: {labels}."},
+    "surveys_caption": {
+        "fr": "Parts publiées, dans les quartiers prioritaires et hors d'eux",
+        "en": "Published shares, inside priority neighbourhoods and outside them",
+    },
     "surveys": {
         "fr": "Santé : dans et hors des quartiers, enquêtes nationales",
         "en": "Health: inside and outside neighbourhoods, national surveys",
@@ -133,6 +142,12 @@ WORDS: dict[str, dict[str, Any]] = {
         "there is not what residents can use (capacity, hours, fees and patients are not known). Bounds of the number: "
         "doubt on locations.",
     },
+    "care_caption": {
+        "fr": "Le quartier et ses alentours, puis {names}",
+        "en": "The quarter and its surroundings, then {names}",
+    },
+    "care_commune": {"fr": "Commune", "en": "Commune"},
+    "care_communes": {"fr": "Ses {number} communes réunies", "en": "Its {number} communes together"},
     "care_inside": {"fr": "dans le quartier", "en": "inside"},
     "care_within": {"fr": "à moins de {metres}\u202fm", "en": "within {metres}\u202fm"},
 }
@@ -196,6 +211,6 @@ HEADER_SURVEYS = {
     "en": ("Question", "Year", "Inside", "Outside", "Gap", "Outside: definition", "Publication"),
 }
 HEADER_CARE_ONE = {  # of one quarter: what is counted, year, one column a distance, then these
-    "fr": ("Ce qui est compté", "Année", "Commune", "Pour 10 000 habitants", "Statut", "Note"),
-    "en": ("What is counted", "Year", "Commune", "Per 10,000 inhabitants", "Status", "Note"),
+    "fr": ("Ce qui est compté", "Année", "{communes}", "Pour 10\u202f000 habitants", "Statut", "Note"),
+    "en": ("What is counted", "Year", "{communes}", "Per 10,000 inhabitants", "Status", "Note"),
 }
