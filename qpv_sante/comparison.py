@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 
 import pandas as pd
 
@@ -250,8 +251,8 @@ def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: o
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('bounds', 'process'))}")
     if geo_vintage not in QPV_ZONINGS:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage!r}. Zonings: {', '.join(map(str, QPV_ZONINGS))}.")
-    if isinstance(year, str):
-        raise UnknownNameError(f"year is a whole number, without quotes; got {year!r}.")
+    if not isinstance(year, numbers.Integral):
+        raise UnknownNameError(f"year is a whole number, without quotes, and one at a time; got {year!r}.")
     if not 0 <= min_coverage <= 1:
         raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
 

@@ -343,3 +343,11 @@ def test_hostile_labels_mention_nobody_in_the_whole_report(tmp_path: Path) -> No
     titles = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"]
     assert not [title for title in titles if title.startswith("Titre")]
     assert "\u202e" not in made.save(tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("dry_run", "said"), [(False, "refaites à partir"), (True, "qu'une actualisation referait")])
+def test_what_was_damaged_here_is_not_told_as_a_producers_change(dry_run: bool, said: str, nameless: None) -> None:
+    mended = Outcome(KNOWN, "Titre", "Producteur", "changed", reasons=["damaged in the store"])
+    text = "\n".join(summary(report(mended, dry_run=dry_run)))
+    assert said in text
+    assert "fichiers ont changé" not in text

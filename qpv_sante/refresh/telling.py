@@ -126,7 +126,10 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
     totals = {kind: sum(getattr(outcome.changes, kind) for outcome in report.outcomes) for kind in KINDS}
     counts = listed(totals, lang)
     new = [o.source for o in changed if not o.changes and o.reasons[:1] == ["not built yet"]]
-    quiet = [say("same")] if len(changed) > len(new) else [] if new else [say("no_figure" if failed else "nothing")]
+    mended = [o.source for o in changed if not o.changes and o.reasons[:1] == ["damaged in the store"]]
+    quiet = [say("same")] if len(changed) > len(new) + len(mended) else []
+    quiet += [say("mended_dry" if report.dry_run else "mended", number=len(mended))] if mended else []
+    quiet = quiet or ([] if new else [say("no_figure" if failed else "nothing")])
     first = counts or quiet
     tables = {
         "moves": {

@@ -30,6 +30,14 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Files changed, but no figure did.",
     },
     "nothing": {"fr": "Aucun fichier n'a changé.", "en": "No file changed."},
+    "mended": {
+        "fr": "Sources endommagées ici et refaites à partir des fichiers bruts, sans écart : {number}.",
+        "en": "Sources damaged here and made again from the raw files, without difference: {number}.",
+    },
+    "mended_dry": {
+        "fr": "Sources endommagées ici, qu'une actualisation referait à partir des fichiers bruts : {number}.",
+        "en": "Sources damaged here, which a refresh would make again from the raw files: {number}.",
+    },
     "no_figure": {"fr": "Aucun chiffre n'a changé.", "en": "No figure changed."},
     "no_change": {"fr": "aucun chiffre", "en": "no figure"},
     "first_build": {
