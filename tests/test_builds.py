@@ -645,3 +645,25 @@ def test_problems_are_found_by_hash(tmp_path: Path) -> None:
     assert current.problems()["codes/a"].startswith("sha256 ")
     with pytest.raises(StoreError, match=r"cannot be read.*qpv-sante refresh"):
         store.Store(current.path, "processed").codes("a")
+
+
+def test_what_is_made_of_a_build_is_made_once_in_a_block() -> None:
+    made: list[int] = []
+
+    def make() -> pd.DataFrame:
+        made.append(1)
+        return pd.DataFrame({"value": [1.0, 2.0]})
+
+    for _ in range(2):
+        store.remembered(("a",), make)
+    assert len(made) == 2, "outside a block, each time"
+    with store.one_build():
+        first = store.remembered(("a",), make)
+        first.loc[0, "value"] = 9.0
+        with store.one_build():
+            assert store.remembered(("a",), make)["value"].tolist() == [1.0, 2.0], "a caller changes his own"
+        assert store.remembered(("b",), make)["value"].tolist() == [1.0, 2.0]
+    assert len(made) == 4
+    with store.one_build():
+        store.remembered(("a",), make)
+    assert len(made) == 5, "nothing outlives its block"
