@@ -27,7 +27,7 @@ def refresh_report() -> RefreshReport:
             {**keys, "geo_code": "QN03406M", "year": "2021", "before": 45.0, "after": 51.5},
             {**keys, "geo_code": "QN03110M", "year": "2021", "before": 38.2, "after": 37.9},
         ]
-    ).assign(flag_before="observed", flag_after="observed")
+    ).assign(sex="_T", age="_T", category="_T", flag_before="observed", flag_after="observed")
     hidden = moved.head(1).assign(geo_code="QN03112M", after=float("nan"), flag_after="suppressed")
     changes = Changes(moved=1_284, suppressed=1)
     changes.examples = {"moved": moved, "suppressed": hidden}
