@@ -417,3 +417,13 @@ def test_a_name_that_would_cover_another_is_left_out():
     boxes = [name.get_window_extent() for name in names]
     for place, one in enumerate(boxes):
         assert not any(one.shrunk(0.98, 0.98).overlaps(other) for other in boxes[place + 1 :])
+
+
+def test_communes_that_are_named_together_frame_their_map():
+    from qpv_sante.loading import gazetteer
+    from qpv_sante.maps import gather
+
+    corridor = gather.focus(gazetteer().resolve("corridor-minier-valenciennois"))
+    assert sorted(corridor["geo_code"]) == ["59153", "59207", "59484", "59616"]
+    assert gather.focus(gazetteer().resolve("lille-poles-ressources")) is None, "made of quarters"
+    assert gather.focus(gazetteer().resolve("bron")) is None, "no outline of that commune"

@@ -156,15 +156,18 @@ def practices(zones: gpd.GeoDataFrame, geo_vintage: int, lang: style.Lang) -> gp
 
 
 def focus(place: Territory | None) -> gpd.GeoDataFrame | None:
-    """Outlines that frame the map of a region, a department or a commune; none for other places and overseas."""
+    """Outlines that frame the map of a region, a department, a commune or several; none elsewhere and overseas."""
     from qpv_sante import loading
 
-    if place is None or place.level not in (*FRAMED, "commune"):
+    if place is None or not (place.level in (*FRAMED, "commune") or place.communes):
         return None
+    level = "commune" if place.communes else place.level
     try:
-        return loading.load_zones(place.level, vintage=_OUTLINES_VINTAGE, territory=place)
+        outlines = loading.load_zones(level, vintage=_OUTLINES_VINTAGE, territory=place)
     except (UnavailableLevelError, StoreError):
         return None
+    # a frame of some communes of several would leave the others out
+    return outlines if len(outlines) >= len(place.communes) else None
 
 
 def mapped(frame: pd.DataFrame, place: Territory | None, geo_vintage: int) -> dict[str, Any]:
