@@ -290,6 +290,7 @@ def shown(context: str, text: str) -> tuple[str, set[str]]:
 @given(text=st.one_of(SIGNS, st.text(max_size=25)))
 @example(text="a\\|b")
 @example(text="1) x")
+@example(text="\u202e\u2028-")
 @example(text="--- | ---")
 @example(text="<b>x</b> &lt; &#64;maire")
 @example(text="![x](javascript:y) <https://a.fr> `c` ~~d~~ __e__ #12 @insee GH-3 owner/x#4")

@@ -47,8 +47,9 @@ def inline(text: object) -> str:
     'insee_demo_qpv@2022'
     """
     # no-break spaces are typography, and stay
-    line = re.sub(r"[^\S\u00a0\u202f]+", " ", str(text)).strip()
-    line = _REFERENCE.sub(lambda found: found[0] + _ZERO_WIDTH, plain(line))
+    line = re.sub(r"[^\S\u00a0\u202f]+", " ", str(text))
+    line = plain(line).strip()  # after the signs that go: one of them may stand before a space
+    line = _REFERENCE.sub(lambda found: found[0] + _ZERO_WIDTH, line)
     line = _INLINE.sub(lambda found: "\\" + found[0], line)
     return _LEADING.sub(_escaped_start, line)
 
