@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import mirror, row
+from measure import ROUTED, mirror, row
 from measure import run as measure
 
 _BARE_READ = """
@@ -70,12 +70,19 @@ def _build(folder: Path) -> list[dict[str, object]]:
             return [{"measure": "build", "against": "skipped: no mirror beside the checkout"}]
         env = {"QPV_SANTE_DATA": str(folder / "data"), "QPV_SANTE_MIRROR": address}
         subprocess.run(
-            [sys.executable, "-c", "from qpv_sante.pipeline import build; assert not build().failures"],
+            [
+                sys.executable,
+                "-c",
+                f"{ROUTED}\nfrom qpv_sante.pipeline import build\nassert not build(ROUTED).failures",
+            ],
             check=True,
             env={**os.environ, **env},
         )
     raw = f"RAW = {str(folder / 'data' / 'raw')!r}"
     ours, bare = measure(
-        "build(offline=True)", _BARE_READ, setup=["from qpv_sante.pipeline import build", raw], env=env
+        "build(ROUTED, offline=True)",
+        _BARE_READ,
+        setup=[f"{ROUTED}\nfrom qpv_sante.pipeline import build", raw],
+        env=env,
     )
     return [row("build from a warm data/raw", ours, bare, "bare pandas and pyogrio", "time < 2, MB < 1000")]

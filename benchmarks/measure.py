@@ -23,6 +23,12 @@ elapsed = time.perf_counter() - start
 print(json.dumps({{"seconds": elapsed, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}}))
 """
 
+# the sources that the mirror of the producers' files has a route for, as code for a process of its own
+ROUTED = """
+from qpv_sante.catalogue import core_catalogue
+ROUTED = [name for name in core_catalogue().sources if name != "ign_communes"]
+"""
+
 
 def run(
     *codes: str, setup: str | list[str] = "", repeat: int = 3, env: dict[str, str] | None = None

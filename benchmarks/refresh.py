@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import mirror, row
+from measure import ROUTED, mirror, row
 from measure import run as measure
 
 _FORGET = """
@@ -28,16 +28,18 @@ def run() -> list[dict[str, object]]:
             return [{"measure": "refresh", "against": "skipped: no mirror beside the checkout"}]
         root = str(Path(folder) / "data")
         env = {"QPV_SANTE_DATA": root, "QPV_SANTE_MIRROR": address}
-        code = "from qpv_sante.pipeline import build; assert not build().failures"
+        code = f"{ROUTED}\nfrom qpv_sante.pipeline import build\nassert not build(ROUTED).failures"
         subprocess.run([sys.executable, "-c", code], env={**os.environ, **env}, check=True)
-        [quiet] = measure("assert refresh().exit_code() == 0", setup="from qpv_sante import refresh", env=env)
+        [quiet] = measure(
+            "assert refresh(ROUTED).exit_code() == 0", setup=f"{ROUTED}\nfrom qpv_sante import refresh", env=env
+        )
         rows = [row("refresh, nothing new, all sources", quiet, aim="under 3 s")]
         full, built = measure(
-            "assert refresh().exit_code() == 10",
-            "assert not build().failures",
+            "assert refresh(ROUTED).exit_code() == 10",
+            "assert not build(ROUTED).failures",
             setup=[
-                f"ROOT = {root!r}\n{_FORGET}\nfrom qpv_sante import refresh",
-                "import shutil, os\nfrom qpv_sante import build\n"
+                f"ROOT = {root!r}\n{_FORGET}\n{setup}",
+                f"import shutil, os\n{ROUTED}\nfrom qpv_sante import build\n"
                 "shutil.rmtree(os.environ['QPV_SANTE_DATA'] + '/raw', ignore_errors=True)\n"
                 "os.remove(os.environ['QPV_SANTE_DATA'] + '/sources.lock.toml')",
             ],

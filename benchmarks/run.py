@@ -17,7 +17,7 @@ def main() -> None:
     wanted = sys.argv[1:] or MODULES
     for name in wanted:
         rows = importlib.import_module(name).run()
-        print(f"\n{name}\n{pd.DataFrame(rows).fillna('').to_string(index=False)}", flush=True)
+        print(f"\n{name}\n{pd.DataFrame(rows).astype(object).fillna('').to_string(index=False)}", flush=True)
 
 
 if __name__ == "__main__":
