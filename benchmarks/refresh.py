@@ -30,9 +30,8 @@ def run() -> list[dict[str, object]]:
         env = {"QPV_SANTE_DATA": root, "QPV_SANTE_MIRROR": address}
         code = f"{ROUTED}\nfrom qpv_sante.pipeline import build\nassert not build(ROUTED).failures"
         subprocess.run([sys.executable, "-c", code], env={**os.environ, **env}, check=True)
-        [quiet] = measure(
-            "assert refresh(ROUTED).exit_code() == 0", setup=f"{ROUTED}\nfrom qpv_sante import refresh", env=env
-        )
+        setup = f"{ROUTED}\nfrom qpv_sante import refresh"
+        [quiet] = measure("assert refresh(ROUTED).exit_code() == 0", setup=setup, env=env)
         rows = [row("refresh, nothing new, all sources", quiet, aim="under 3 s")]
         full, built = measure(
             "assert refresh(ROUTED).exit_code() == 10",

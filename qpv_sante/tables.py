@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -46,8 +47,8 @@ def format_table(
     Returns
     -------
     Styler
-        Of pandas: shown by notebooks, `.to_html()` for pages. Words stand on the left and numbers on the right; a
-        missing value is an en dash; years keep their four digits.
+        Of pandas: shown by notebooks, `.to_html()` for pages, `print` for terminals. Words stand on the left and
+        numbers on the right; a missing value is an en dash; years keep their four digits.
 
     Raises
     ------
@@ -82,8 +83,20 @@ def format_table(
         for rank, side in enumerate(sides)
         for cell in ("th", "td")
     ]
-    escaped = table.style.format(escape="html").format_index(escape="html", axis="columns")
+    escaped = _styler()(table).format(escape="html").format_index(escape="html", axis="columns")
     return escaped.set_uuid(mark).hide(axis="index").set_table_styles(rules)
+
+
+@lru_cache(maxsize=1)
+def _styler() -> type[Styler]:
+    """Pandas' styler, which says in a terminal what it shows on a page; imported late, as it is slow."""
+    from pandas.io.formats.style import Styler
+
+    class Table(Styler):
+        def __repr__(self) -> str:
+            return str(self.data.to_string(index=False))
+
+    return Table
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -85,3 +85,9 @@ def test_an_empty_frame_has_its_head():
 def test_an_unknown_column_is_an_error_that_proposes():
     with pytest.raises(UnknownNameError, match=r"No column 'valeu'.*'value'"):
         qs.format_table(FRAME, {"valeu": "valeur"})
+
+
+def test_a_terminal_shows_the_table_and_no_address_of_memory():
+    lines = repr(qs.format_table(FRAME, {"name": "nom", "n": "foyers"})).splitlines()
+    assert lines[0].split() == ["nom", "foyers"]
+    assert lines[-1].split() == ["–", "7"]
