@@ -301,8 +301,8 @@ def _other_classes(known: Indicator, level: str, by: str, codes: set[str], year:
     """A sentence on the classes that are published there when the one asked is not; empty without any."""
     every = loading.load_observations(known.id, geo_level=level, year=year, sex=None, age=None)
     inside = every[every["geo_code"].isin(codes)] if level == by else every.iloc[:0]
-    classes = inside.groupby(inside["sex"].astype("str"))["age"].agg(lambda ages: sorted(set(ages.astype("str"))))
-    listed = [f"sex={sex!r} ({', '.join(ages)})" for sex, ages in classes.items()]
+    pairs = inside[["sex", "age"]].astype("str").drop_duplicates().sort_values(["sex", "age"])
+    listed = [f"sex={sex!r} ({', '.join(rows['age'])})" for sex, rows in pairs.groupby("sex")]
     return f" Published there: {'; '.join(listed)}." if listed else ""
 
 

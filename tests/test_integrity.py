@@ -415,7 +415,7 @@ def test_entities_are_not_expanded_by_calamine_and_are_refused_before():
     members = miniature.members_of(in_line)
     members[SHEET] = members[SHEET].replace(b"<t>geo_code<", b"<t>&l9;<")
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(miniature.archive(members)))
-    with pytest.raises(python_calamine.CalamineError, match="unrecognized entity `&l9;`"):
+    with pytest.raises(python_calamine.CalamineError, match=r"unrecognized entity `&?l9;?`"):
         book.get_sheet_by_name("A")
     with pytest.raises(python_calamine.CalamineError):
         python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(laughs))
