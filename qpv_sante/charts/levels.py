@@ -225,7 +225,7 @@ def _description(rows: pd.DataFrame, indicator: Indicator) -> style.Description:
     if surveys:
         for lang in languages:
             said[lang].append(TEXTS[lang]["surveys"].format(n=surveys))
-    named = known["name"] + known["head"].map(lambda head: f", {head}" if head else "")
+    named = [f"{name}, {head}" if head else name for name, head in zip(known["name"], known["head"], strict=True)]
     return style.Description(
         kind="levels",
         indicator=indicator.id,
