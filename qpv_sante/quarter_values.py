@@ -16,7 +16,6 @@ def quarters_with_values(
     year: int,
     sex: str,
     age: str,
-    counts: dict[str, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """Every QPV of a zoning, with its value, bounds and weight where they are published.
 
@@ -25,8 +24,6 @@ def quarters_with_values(
     indicator : Indicator
     geo_vintage, year : int
     sex, age : str
-    counts : dict of str to DataFrame, optional
-        Counts of this zoning that were read for weights: filled here, and given again for the next indicator.
 
     Returns
     -------
@@ -38,13 +35,11 @@ def quarters_with_values(
     asked = ("quarters", indicator.id, geo_vintage, year, sex, age)
     return store.remembered(
         asked,
-        lambda: _quarters_with_values(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, counts=counts),
+        lambda: _quarters_with_values(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age),
     )
 
 
-def _quarters_with_values(
-    indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str, counts: dict[str, pd.DataFrame] | None
-) -> pd.DataFrame:
+def _quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, sex: str, age: str) -> pd.DataFrame:
     frame = loading.load_observations(
         indicator.id, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age
     )
@@ -64,38 +59,31 @@ def _quarters_with_values(
     published = quarters["value"].notna()
     weight, base = quarters["denominator"], "denominator"
     if indicator.kind == "rate" and not weight[published].notna().all():
-        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year, counts)
+        weight, base = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year)
     elif indicator.kind == "rate":
         # a withheld denominator is about the usual share of the inhabitants: needed for bounds alone
-        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
+        people, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
         weight = weight.fillna(people * weight.sum() / people[weight.notna()].sum())
     elif indicator.kind == "count":
-        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year, counts)
+        weight, _ = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
     quarters = quarters.assign(weight=weight, weight_base=base)
     label = base if indicator.kind == "rate" else "sum" if indicator.kind == "count" else "none"
     quarters.attrs = {**frame.attrs, "weight": label}
     return quarters
 
 
-def _fallback_weight(
-    indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
-) -> tuple[pd.Series, str]:
+def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
     """The count that the catalogue names as weight, of the nearest year in the same zoning."""
     if indicator.weight is None:
         raise UnavailableLevelError(
             f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
         )
-    return _nearest_counts(indicator.weight, codes, geo_vintage, year, counts)
+    return _nearest_counts(indicator.weight, codes, geo_vintage, year)
 
 
-def _nearest_counts(
-    indicator: str, codes: pd.Series, geo_vintage: int, year: int, counts: dict[str, pd.DataFrame] | None
-) -> tuple[pd.Series, str]:
+def _nearest_counts(indicator: str, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
     """A count by QPV, of the nearest year in the same zoning, and its name with that year."""
-    known = {} if counts is None else counts
-    if indicator not in known:
-        known[indicator] = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
-    every = known[indicator]
+    every = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
     # the later of two years at the same distance: populations are published late
     nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
     values = every[every["year"] == nearest].set_index("geo_code")["value"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from qpv_sante import style
+from qpv_sante import store, style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
@@ -33,6 +33,7 @@ _AGAINST = {"fr": "{label} ({theirs}, ici {ours})", "en": "{label} ({theirs}, he
 _SEPARATOR = {"fr": " ; ", "en": "; "}
 
 
+@store.one_build()
 def similar(
     code: str,
     n: int = 10,

@@ -270,10 +270,9 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
 
 def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
     """Every QPV of a zoning, indicator by indicator, as `quarter_values.quarters_with_values` gives them."""
-    counts: dict[str, pd.DataFrame] = {}
     return {
         indicator: quarter_values.quarters_with_values(
-            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T", counts=counts
+            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T"
         )
         for indicator, year in years.items()
     }
