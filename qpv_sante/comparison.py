@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import numbers
 
 import pandas as pd
 
 from qpv_sante import aggregation, loading, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import (
     ComparabilityError,
-    InvalidInputError,
     UnavailableLevelError,
     UnknownNameError,
     did_you_mean,
@@ -38,6 +37,7 @@ COMPARISON_COLUMNS = (
 ALL_FRANCE = Territory("country", "F", "France")
 
 
+@checked
 @store.one_build()
 def compare(
     indicator: str,
@@ -120,7 +120,7 @@ def compare(
     """
     catalogue().indicator(indicator)  # an unknown one is told first
     lang = style.check_lang(lang)
-    _check_arguments(by, interval, year, geo_vintage, min_coverage)
+    _check_arguments(by, interval, geo_vintage)
     if not published_by_qpv(indicator):
         from qpv_sante.health import compare_health
 
@@ -244,17 +244,13 @@ def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, 
     return pooled.assign(flag=flag, note=nothing["note"])
 
 
-def _check_arguments(by: str | None, interval: str, year: object, geo_vintage: object, min_coverage: float) -> None:
+def _check_arguments(by: str | None, interval: str, geo_vintage: int) -> None:
     if by is not None and by not in GROUPINGS:
         raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
     if interval not in ("bounds", "process"):
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('bounds', 'process'))}")
     if geo_vintage not in QPV_ZONINGS:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage!r}. Zonings: {', '.join(map(str, QPV_ZONINGS))}.")
-    if not isinstance(year, numbers.Integral):
-        raise UnknownNameError(f"year is a whole number, without quotes, and one at a time; got {year!r}.")
-    if not 0 <= min_coverage <= 1:
-        raise InvalidInputError(f"min_coverage is a share between 0 and 1; got {min_coverage}.")
 
 
 def group_members(

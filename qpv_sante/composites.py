@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from qpv_sante import style
+from qpv_sante.arguments import checked
 from qpv_sante.errors import AmbiguousTerritoryError, CatalogueError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, zoning_of_qpv_code
 from qpv_sante.loading import gazetteer
@@ -26,6 +27,7 @@ _UNUSABLE = {"fr": "Inutilisable : {problem}", "en": "Not usable: {problem}"}
 _MOVED = {"fr": "Communes fusionnées : {said}.", "en": "Communes that merged: {said}."}
 
 
+@checked
 def list_territories(*, lang: str = "fr") -> pd.DataFrame:
     """Territories that can be asked for by an id: those of the project's documents, and the user's own.
 
@@ -145,6 +147,7 @@ def list_quarters(territory: str) -> pd.DataFrame:
     return frame
 
 
+@checked
 def add_territories(path: Path | str, *, root: Path | None = None) -> pd.DataFrame:
     """Add composite territories of one's own, from a TOML file in the form of the package's `territories.toml`.
 

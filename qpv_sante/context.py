@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import listing, loading, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError
 from qpv_sante.health import NOTES, compare_health
@@ -152,6 +153,7 @@ class Context:
         return "".join(pieces)
 
 
+@checked
 @store.one_build()
 def context(qpv: str, *, lang: str = "fr") -> Context:
     """What is measured in a QPV, and the health figures of the territories that hold it.

@@ -86,6 +86,10 @@ class InvalidInputError(QpvSanteError, ValueError):
     """Numbers that a formula cannot take: negative counts, events above their total, empty columns."""
 
 
+class ArgumentTypeError(InvalidInputError, TypeError):
+    """An argument of another type than the function takes, missing, or unknown to it."""
+
+
 class DownloadError(QpvSanteError, OSError):
     """A producer's file that could not be obtained or is not what was expected."""
 

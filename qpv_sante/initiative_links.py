@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from qpv_sante.arguments import checked
 from qpv_sante.care.nearby import UNKNOWN_PRECISION_M
-from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError
+from qpv_sante.errors import ComparabilityError, SchemaError
 from qpv_sante.geography import department_of_qpv, projected_crs, zoning_of_qpv_code
 from qpv_sante.initiatives import load_initiatives, outlines_of
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 RELATIONS = ("inside", "nearby", "same_quarter", "same_commune")
 
 
+@checked
 def attach_initiatives(
     zones: gpd.GeoDataFrame,
     *,
@@ -79,8 +81,6 @@ def attach_initiatives(
     """
     from qpv_sante.loading import gazetteer
 
-    if not within_m >= 0:
-        raise InvalidInputError(f"within_m is a distance in metres, not negative; got {within_m!r}.")
     zoning = _zoning(zones)
     practices = load_initiatives(lang=lang) if initiatives is None else initiatives
     outlines = zones.drop_duplicates("geo_code").set_index("geo_code").geometry

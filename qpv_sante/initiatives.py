@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import style
+from qpv_sante.arguments import checked
 from qpv_sante.care.structures import STRUCTURES, find
 from qpv_sante.errors import CatalogueError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, department_of_commune, zoning_of_qpv_code
@@ -43,6 +44,7 @@ _WORDS = {
 }
 
 
+@checked
 def load_initiatives(path: Path | str | None = None, *, lang: str = "fr") -> gpd.GeoDataFrame:
     """Practices of community health, mediation and coordinated care that the project's documents name.
 
@@ -195,6 +197,7 @@ def _in_words(figure: Figure, lang: style.Lang) -> str:
     return f"{figure.label[lang]}{' : ' if lang == 'fr' else ': '}{about}{number}{unit}"
 
 
+@checked
 def initiative_figures(path: Path | str | None = None, *, lang: str = "fr", level: float = 0.95) -> pd.DataFrame:
     """What the documents count, with the interval that small samples deserve.
 

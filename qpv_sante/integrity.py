@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import history, manifests, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import DownloadError, StoreError
 from qpv_sante.imports.records import record_stamps
@@ -90,6 +91,7 @@ class Verification:
         return told + (f"<table><tr>{head}</tr>{body}</table>" if body else "")
 
 
+@checked
 def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool = False) -> Verification:
     """Read every file again and compare it with what was recorded.
 

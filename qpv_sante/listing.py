@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from qpv_sante import store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, Source, catalogue, describe_coverage
 from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.geography import LEVELS, check_level
@@ -17,6 +18,7 @@ LAYOUT = " Mise en forme : qpv_sante."  # ends every citation
 _PART = re.compile(r"-(?:dep|reg)\w+$")  # of an edition's id: the territory of one of its files
 
 
+@checked
 def list_indicators(theme: str | None = None, geo_level: str | None = None, *, lang: str = "fr") -> pd.DataFrame:
     """Indicators of the catalogue.
 
@@ -73,6 +75,7 @@ def list_indicators(theme: str | None = None, geo_level: str | None = None, *, l
     return pd.DataFrame(rows, columns=columns)
 
 
+@checked
 def list_sources() -> pd.DataFrame:
     """Sources of the catalogue and what the store in use holds of them.
 
@@ -158,6 +161,7 @@ _HEADINGS = {
 }
 
 
+@checked
 def describe(indicator: str, *, lang: str = "fr") -> Sheet:
     """The sheet of an indicator: definition, population, unit, levels, caveats and sources.
 
@@ -201,6 +205,7 @@ def describe(indicator: str, *, lang: str = "fr") -> Sheet:
     return Sheet(_text(known.label, language), tuple(rows))
 
 
+@checked
 def cite(of: str | pd.DataFrame) -> str:
     """Text ready to paste: producer, title, edition, licence and date of retrieval.
 
@@ -244,8 +249,6 @@ def _editions(of: str | pd.DataFrame) -> list[str]:
             raise SchemaError(f"cite needs a frame with a `source` column; it has {list(of.columns)}.")
         keys = [key for name in columns for key in of[name].dropna().astype("str").unique()]
         return list(dict.fromkeys(part for key in keys for part in key.split(", ") if part))
-    if not isinstance(of, str):
-        raise UnknownNameError(f"cite takes a name or a frame; got {type(of).__name__}.")
     if of in known.indicators:
         return list(dict.fromkeys(str(record["source"]) for record in known.published(of)))
     if of.partition("@")[0] in known.sources:

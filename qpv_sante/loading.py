@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import observations, store
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, check_level, department_of_commune
@@ -41,6 +42,7 @@ def _gazetteer(path: str, origin: store.Store, stamps: Stamps) -> Gazetteer:
     return Gazetteer(communes=origin.codes("current_communes"), composites=declared_territories(stamps), **tables)
 
 
+@checked
 @store.one_build()
 def load_observations(
     indicator: str,
@@ -223,6 +225,7 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
     return inside
 
 
+@checked
 @store.one_build()
 def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territory | None = None) -> gpd.GeoDataFrame:
     """Outlines of a level, with the territories that contain them.
@@ -289,6 +292,7 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     return zones
 
 
+@checked
 def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
     """Observations joined to the outlines of their own level and zoning.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qpv_sante.arguments import checked
 from qpv_sante.errors import InvalidInputError, SchemaError
 from qpv_sante.geography import METROPOLITAN_CRS, projected_crs
 from qpv_sante.location_outlines import (
@@ -30,6 +31,7 @@ _INSIDE, _OUTSIDE, _UNCERTAIN, _UNKNOWN, _NO_OUTLINES, _ABROAD = range(len(STATU
 _SWAPPED_SHARE = 0.5
 
 
+@checked
 def locate(
     lon: Any,
     lat: Any = None,

@@ -16,6 +16,7 @@ import pandas as pd
 
 from qpv_sante import builds, download, observations, store, territories
 from qpv_sante._version import __version__
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
@@ -81,6 +82,7 @@ def request_for(source: Source, vintage: Vintage) -> download.Request:
     )
 
 
+@checked
 def build(
     sources: Sequence[str] | None = None,
     *,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import observations, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Source, catalogue
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import QpvSanteError, StoreError, UnavailableLevelError, UnknownNameError, did_you_mean
@@ -143,6 +144,7 @@ class Provenance:
         return "".join(sheet._repr_html_() for sheet in self.sheets())
 
 
+@checked
 def provenance(
     indicator: str,
     geo_code: str,

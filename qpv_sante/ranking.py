@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import comparison, intervals, loading, quarter_values, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import InvalidInputError, UnavailableLevelError
+from qpv_sante.errors import UnavailableLevelError
 from qpv_sante.territories import Territory
 
 RANK_COLUMNS = (
@@ -43,6 +44,7 @@ WARNINGS = {
 }
 
 
+@checked
 @store.one_build()
 def rank(
     indicator: str,
@@ -111,8 +113,6 @@ def rank(
     [[1.0, 'Iranget Grangette', 'above_99_8'], [2.0, 'Devèze', 'within'], [3.0, 'Centre Ville', 'below_99_8']]
     """
     known = catalogue().indicator(indicator)
-    if draws < 100:
-        raise InvalidInputError(f"draws must be at least 100 to give shares of rankings; got {draws}.")
     lang = style.check_lang(lang)
     if known.kind != "rate":
         comparison.check_process(known, "none")

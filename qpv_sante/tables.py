@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from qpv_sante import style
+from qpv_sante.arguments import checked
 from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
 from qpv_sante.ranking import FUNNEL_LABELS
@@ -24,6 +25,7 @@ _WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": F
 _TRUTH = {True: {"fr": "oui", "en": "yes"}, False: {"fr": "non", "en": "no"}}
 
 
+@checked
 def format_table(
     frame: pd.DataFrame,
     columns: Mapping[str, str] | None = None,

@@ -352,7 +352,7 @@ def test_alternative_text_of_nothing_is_an_error():
 
     with pytest.raises(InvalidInputError, match="nothing of the package"):
         charts.figure_alt_text(plt.figure())
-    with pytest.raises(InvalidInputError, match="got str"):
+    with pytest.raises(InvalidInputError, match=r"got .figure.png., a str"):
         charts.figure_alt_text("figure.png")
 
 
@@ -455,8 +455,13 @@ def test_distribution_refuses_what_it_cannot_draw():
         charts.plot_distribution(frame, territory="Béziers", highlight=["QP034001"])
     with pytest.raises(UnknownNameError, match="'QP999999' is not in the frame"):
         charts.plot_distribution(frame, highlight=["QP999999"])
-    with pytest.raises(InvalidInputError, match="list of QPV codes"):
-        charts.plot_distribution(frame, highlight="QP034001")
+
+
+def test_one_code_to_mark_is_a_list_of_one():
+    one, listed = (charts.plot_distribution(observations(), highlight=given) for given in ("QP034001", ["QP034001"]))
+    texts = [[text.get_text() for text in axes.texts] for axes in (one, listed)]
+    assert texts[0] == texts[1]
+    assert texts[0]
 
 
 def test_names_are_told_apart():

@@ -6,7 +6,7 @@ import pytest
 
 import qpv_sante as qs
 from qpv_sante.comparison import COMPARISON_COLUMNS
-from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
+from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
 
 pytestmark = pytest.mark.usefixtures("one_build")
 
@@ -301,12 +301,23 @@ def test_quarters_outside_the_field_are_counted_not_bounded():
         ({"interval": "boundz"}, "Did you mean 'bounds'"),
         ({"territory": "Occitani"}, "Did you mean 'Occitanie'"),
         ({"lang": "de"}, "Unknown lang 'de'"),
-        ({"year": "2019"}, "without quotes"),
-        ({"territory": 76}, "region:76"),
     ],
 )
 def test_a_typo_is_answered_with_the_nearest_name(arguments, message):
     with pytest.raises(UnknownNameError, match=message):
+        qs.compare(**{"indicator": "poverty_rate", **ASKED, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"year": "2019"}, "Write 2019 without quotes"),
+        ({"territory": 76}, "region:76"),
+        ({"min_coverage": 2}, "between 0 and 1"),
+    ],
+)
+def test_another_type_or_range_is_refused_with_what_to_write(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
         qs.compare(**{"indicator": "poverty_rate", **ASKED, **arguments})
 
 

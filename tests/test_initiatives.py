@@ -250,7 +250,7 @@ def test_zones_that_cannot_be_joined():
     old, new = qs.load_zones("qpv", vintage=2015), qs.load_zones("qpv", vintage=2024)
     with pytest.raises(ComparabilityError, match="one zoning at a time"):
         qs.attach_initiatives(pd.concat([old, new]))
-    with pytest.raises(SchemaError, match="load_zones"):
+    with pytest.raises(InvalidInputError, match="load_zones"):
         qs.attach_initiatives(pd.DataFrame(new.drop(columns="geometry")))
     with pytest.raises(SchemaError, match="load_zones"):
         qs.attach_initiatives(new.iloc[:0])

@@ -229,7 +229,7 @@ def test_words_carry_the_two_values(near):
 def test_similar_refuses_what_it_cannot_do():
     with pytest.raises(UnavailableLevelError, match=r"0 published value.*not made up"):
         qs.similar("QN98712M")
-    with pytest.raises(InvalidInputError, match="at least 1"):
+    with pytest.raises(InvalidInputError, match="n is between 1 and"):
         qs.similar("QP034003", n=0)
     with pytest.raises(InvalidInputError, match="between 1 and the 10"):
         qs.similar("QP034003", min_common=11)

@@ -166,7 +166,7 @@ def test_names_are_those_of_territories_then_of_quarters(asked, zoning, code):
         ("Montreuil", 2015, AmbiguousTerritoryError, "commune:93048.*QP002010"),
         ("region:zz", 2015, UnknownNameError, "no region has this code"),
         ("QP034003", 2024, ComparabilityError, "crosswalk"),
-        (None, 2015, UnknownNameError, "A place is text"),
+        (None, 2015, InvalidInputError, "place takes str or Territory; got None"),
     ],
 )
 def test_wrong_places_are_answered(asked, zoning, error, says):

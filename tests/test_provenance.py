@@ -19,7 +19,7 @@ from conftest import Producers
 from qpv_sante import manifests, pipeline, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.content import sha256_of
-from qpv_sante.errors import StoreError, UnavailableLevelError, UnknownNameError
+from qpv_sante.errors import InvalidInputError, StoreError, UnavailableLevelError, UnknownNameError
 from qpv_sante.imports import import_observations
 from qpv_sante.integrity import verify
 from qpv_sante.provenance import CELL_COLUMNS, COLUMNS, provenance
@@ -292,7 +292,7 @@ def test_damaged_lock_leaves_the_figure_and_says_why(workspace):
         (("poverty_rat", "QP034001", 2019, {}), UnknownNameError, "Did you mean 'poverty_rate'"),
         (("poverty_rate", "QP03401", 2019, {}), UnknownNameError, r"\(qpv 2015, .*Did you mean 'QP0340"),
         (("poverty_rate", "QN03401M", 2019, {}), UnknownNameError, r"\. It has one in 2021 \(qpv 2024\)\.$"),
-        (("poverty_rate", "QP034001", "abc", {}), UnavailableLevelError, "not published for year='abc'"),
+        (("poverty_rate", "QP034001", "abc", {}), InvalidInputError, "year takes int; got 'abc'"),
         (("poverty_rate", "QP034001", 2019, {"file": "x.csv"}), UnknownNameError, "file of an import; .* comes from"),
         (("poverty_rate", "QP034001", 2019, {"lang": "de"}), UnknownNameError, "Unknown lang 'de'"),
         (("poverty_rate", "QP034001", 1999, {}), UnavailableLevelError, "not published for year=1999"),

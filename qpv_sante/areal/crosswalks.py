@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante.areal.overlap import areal_weights
+from qpv_sante.arguments import checked
 from qpv_sante.errors import ComparabilityError
 from qpv_sante.geography import department_of_qpv, is_overseas
 
@@ -32,6 +33,7 @@ _MEASURES = ["area_m2", "share_of_from", "share_of_to", "iou"]
 _PEOPLE = ["people", "people_share_of_from", "people_share_of_to"]
 
 
+@checked
 def crosswalk(
     from_vintage: int = 2015,
     to_vintage: int = 2024,

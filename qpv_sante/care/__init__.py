@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from qpv_sante import store, style
+from qpv_sante.arguments import checked
 from qpv_sante.care.communes import SOURCE, commune_supply
 from qpv_sante.care.iris import iris_bounds
 from qpv_sante.care.nearby import UNKNOWN_PRECISION_M, check_distances
@@ -47,6 +48,7 @@ _NOTES: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 @store.one_build()
 def care_supply(
     territory: str | Territory | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qpv_sante import style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts.common import missing_words
 from qpv_sante.errors import InvalidInputError
@@ -69,6 +70,7 @@ _WORDS: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
     """Alternative text of a figure of the package: what it shows, its extremes and what is missing.
 
@@ -98,16 +100,10 @@ def figure_alt_text(figure: Axes | Figure, lang: str = "fr") -> str:
     >>> figure_alt_text(plot_gap(gap, lang="en"), lang="en").split(". ")[0]
     'Gap chart: Poverty rate (threshold at 60% of the median standard of living), in %'
     """
-    from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
     language = style.check_lang(lang)
-    if isinstance(figure, FigureBase):
-        every = list(figure.axes)
-    elif isinstance(figure, Axes):
-        every = [figure]
-    else:
-        raise InvalidInputError(f"figure_alt_text takes Axes or a Figure; got {type(figure).__name__}.")
+    every = list(figure.axes) if isinstance(figure, FigureBase) else [figure]
     found = [described for axes in every if (described := style.description_of(axes)) is not None]
     texts = [_from_description(one, language) for one in found]
     if not texts:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
@@ -82,6 +83,7 @@ def quantiles(values: Sequence[float] | pd.Series) -> pd.Series:
     return pd.Series({name: float(known.quantile(share)) for name, share in QUANTILES.items()})
 
 
+@checked
 def plot_distribution(
     observations: pd.DataFrame,
     *,
@@ -187,8 +189,6 @@ def _marked(
     places = loading.gazetteer()
     vintage = int(frame["geo_vintage"].iloc[0])
     codes, what = list(highlight or ()), _TEXTS[lang]["chosen"].format(n=len(highlight or ()))
-    if isinstance(highlight, str):
-        raise InvalidInputError(f"highlight is a list of QPV codes, such as [{highlight!r}].")
     if unknown := [code for code in codes if code not in set(frame["geo_code"])]:
         first = frame["geo_code"].iloc[0]
         raise UnknownNameError(f"highlight: {unknown[0]!r} is not in the frame; its codes look like {first!r}.")

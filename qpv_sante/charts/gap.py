@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.gap_rows import TEXTS, order, prepare
@@ -20,6 +21,7 @@ _GAP_COLUMN, _REASON_COLUMN = 66.0, 92.0  # points, from the right edge of the a
 _CAP_POINTS = 6.0  # half-width from which the ends of an interval show beside the marker
 
 
+@checked
 def plot_gap(comparison: pd.DataFrame, *, ax: Axes | None = None, lang: str = "fr") -> Axes:
     """QPV against their reference, one row a territory, the widest gap on top.
 

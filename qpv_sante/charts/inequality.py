@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError, did_you_mean
@@ -61,6 +62,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 def plot_inequality(
     summary: pd.DataFrame,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.levels_rows import TEXTS, health_frame, level_rows
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _WIDTH = 4.6  # inches
 
 
+@checked
 def plot_levels(
     data: pd.DataFrame | str,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.profile_rows import scaled
@@ -29,6 +30,7 @@ _PATCH: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 _VISIBLE = 0.04
 
 
+@checked
 def plot_profile(
     frame: pd.DataFrame,
     *,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.ranking_rows import funnel_curve, ordered_intervals, ranking_rows
@@ -70,6 +71,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 def plot_rank(
     ranking: pd.DataFrame,
     *,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from qpv_sante import intervals
 from qpv_sante.charts import common
-from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError, UnknownNameError
+from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError
 from qpv_sante.geography import zoning_of_qpv_code
 
 LEVELS = (0.95, 0.998)
@@ -30,8 +30,6 @@ def ranking_rows(ranking: pd.DataFrame, highlight: Sequence[str]) -> pd.DataFram
             "plot_rank: the frame no longer says its indicator. Draw the frame that rank() returned, or write "
             "frame.attrs['indicator'] = 'c2s_share' (files and pd.concat lose attrs)."
         )
-    if isinstance(highlight, str):
-        raise InvalidInputError(f"highlight is a list of QPV codes, such as [{highlight!r}].")
     if unknown := [code for code in highlight if code not in set(ranking["geo_code"])]:
         raise UnknownNameError(f"highlight: {unknown[0]!r} is not in the ranking of {len(ranking)} QPV.")
     zonings = {zoning_of_qpv_code(code) for code in ranking["geo_code"]}

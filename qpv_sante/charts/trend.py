@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from qpv_sante import layout, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.breaks import breaks, segments, trend_rows
@@ -63,6 +64,7 @@ _TEXTS: dict[str, dict[str, Any]] = {
 }
 
 
+@checked
 def plot_trend(frame: pd.DataFrame, *, ax: Axes | None = None, lang: str = "fr") -> Axes:
     """Values over the years; a break in series interrupts the lines and is written in the figure.
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import loading, observations, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.estimation import composition, synthetic, words
 from qpv_sante.estimation.composition import Quarters
@@ -65,6 +66,7 @@ class _Single:
     area_draws: np.ndarray | None
 
 
+@checked
 @store.one_build()
 def estimate(
     indicator: str,
@@ -178,7 +180,7 @@ def estimate(
     lang = style.check_lang(lang)
     names = check_predictors(indicator, predictors)
     target = _check_benchmark(indicator, benchmark)
-    _check_numbers(draws, seed, level)
+    _check_numbers(level)
     places = loading.gazetteer()
     place = places.resolve(territory)
     quarters = composition.load_quarters(geo_vintage)
@@ -282,7 +284,7 @@ def _check_applicable(names: tuple[str, ...], survey: Survey, asked: str | None)
     said = f"{survey.indicator}: benchmark={asked!r} cannot be applied to {listed}: no open source gives the areas' "
     if len(without) == len(sets):
         raise UnavailableLevelError(said + "composition by these predictors. Pass benchmark=None.")
-    warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=4)
+    warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=5)
 
 
 def _warn_of_values(indicator: str, result: pd.DataFrame, outside: pd.Series, factors: list[dict[str, object]]) -> None:
@@ -291,14 +293,14 @@ def _warn_of_values(indicator: str, result: pd.DataFrame, outside: pd.Series, fa
     if known.any():
         n = result.loc[known, "geo_code"].nunique()
         text = f"{indicator}: {n} QPV lie outside the check, which covers metropolitan France only."
-        warnings.warn(f"{text} Their estimates are not validated.", UserWarning, stacklevel=4)
+        warnings.warn(f"{text} Their estimates are not validated.", UserWarning, stacklevel=5)
     low, high = FACTOR_BOUNDS
     far = [f"{one['area']} ({one['predictors']}: {one['factor']:.2f})" for one in factors if one["far"]]
     if far:
         text = (
             f"{indicator}: benchmark factor outside {low} to {high}, the assumptions do not hold in: {', '.join(far)}."
         )
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warnings.warn(text, UserWarning, stacklevel=5)
 
 
 def _doubts(
@@ -336,12 +338,10 @@ def _far(factor: pd.Series) -> pd.Series:
     return factor.notna() & ~factor.between(*FACTOR_BOUNDS)
 
 
-def _check_numbers(draws: int, seed: int, level: float) -> None:
+def _check_numbers(level: float) -> None:
     from qpv_sante.intervals.columns import check_level
 
     check_level(level)
-    if draws < 100 or seed < 0:
-        raise InvalidInputError(f"draws must be 100 or more and seed 0 or more; got draws={draws}, seed={seed}.")
 
 
 def _check_validated(indicator: str, checks: pd.DataFrame, allowed: bool) -> None:
@@ -352,7 +352,7 @@ def _check_validated(indicator: str, checks: pd.DataFrame, allowed: bool) -> Non
         for name, row in zip(failing.index, failing.itertuples(), strict=True)
     )
     if allowed and len(failing):
-        warnings.warn(f"{indicator}: estimates without a passed check. {said}", UserWarning, stacklevel=4)
+        warnings.warn(f"{indicator}: estimates without a passed check. {said}", UserWarning, stacklevel=5)
     elif len(failing) == len(checks):
         raise UnvalidatedEstimateError(
             f"{indicator}: no predictor set passes its check. {said}. allow_unvalidated=True gives the estimates, "

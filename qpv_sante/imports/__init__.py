@@ -19,6 +19,7 @@ import msgspec
 import pandas as pd
 
 from qpv_sante import builds, observations, store
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, core_catalogue
 from qpv_sante.content import sha256_of
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
@@ -87,6 +88,7 @@ class ImportReport:
         return "\n".join(lines)
 
 
+@checked
 def import_observations(
     path: Path | str,
     *,
@@ -204,6 +206,7 @@ def import_observations(
     )
 
 
+@checked
 def remove_import(source: str, *, root: Path | None = None) -> list[str]:
     """Erase an imported source, or one of its editions, from the data folder.
 

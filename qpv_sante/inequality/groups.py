@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import aggregation, comparison, loading, quarter_values, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
@@ -48,6 +49,7 @@ _UNITS = {
 }
 
 
+@checked
 @store.one_build()
 def summarize_inequality(
     indicator: str,

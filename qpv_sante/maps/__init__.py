@@ -9,6 +9,7 @@ import geopandas as gpd
 import pandas as pd
 
 from qpv_sante import layout, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import department_of_qpv, is_overseas
@@ -64,6 +65,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 @store.one_build()
 def plot_map(
     indicator: str,

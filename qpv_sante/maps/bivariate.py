@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import layout, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.maps import gather, labels, scene
@@ -71,6 +72,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+@checked
 @store.one_build()
 def plot_bivariate_map(
     indicator_x: str,

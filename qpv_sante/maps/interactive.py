@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import geopandas as gpd
 
 from qpv_sante import store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError, SchemaError
 from qpv_sante.export import check_suffix, written_whole
@@ -84,6 +85,7 @@ class Layer(NamedTuple):
     breaks: Sequence[float] | None = None
 
 
+@checked
 @store.one_build()
 def explore_map(
     indicator: str | Sequence[str],

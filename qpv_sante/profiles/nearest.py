@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante import store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import InvalidInputError, UnavailableLevelError
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
@@ -33,6 +34,7 @@ _AGAINST = {"fr": "{label} ({theirs}, ici {ours})", "en": "{label} ({theirs}, he
 _SEPARATOR = {"fr": " ; ", "en": "; "}
 
 
+@checked
 @store.one_build()
 def similar(
     code: str,
@@ -116,8 +118,6 @@ def similar_in(
 ) -> pd.DataFrame:
     """Nearest QPV from frames that are already read, of the indicators of `SOCIAL`."""
     total = len(years)
-    if n < 1:
-        raise InvalidInputError(f"n is a number of QPV, at least 1; got {n}.")
     if min_common is not None and not 1 <= min_common <= total:
         raise InvalidInputError(f"min_common lies between 1 and the {total} indicators of the list; got {min_common}.")
     values = pd.DataFrame({name: frames[name].set_index("geo_code")["value"] for name in years})

@@ -103,11 +103,6 @@ def _find(place: str | Territory, geo_vintage: int | None) -> Quarter | Territor
     places = loading.gazetteer()
     if isinstance(place, Territory):
         return find_quarter(place.code, geo_vintage) if place.level == "qpv" else place
-    if not isinstance(place, str):
-        raise UnknownNameError(
-            "A place is text: a QPV code (QP031004), 'name, commune', a territory (Occitanie, commune:34032) or an id "
-            f"of list_territories(); got {place!r}."
-        )
     if designates_code(place):
         return find_quarter(place, geo_vintage)
     typed = place.partition(":")[0].strip() in (*CONTAINERS, COMPOSITE) and ":" in place

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import aggregation, comparison, loading, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError
 from qpv_sante.profiles.places import Quarter, chosen_years, tables
@@ -67,6 +68,7 @@ NOTES = {
 }
 
 
+@checked
 @store.one_build()
 def positions(
     place: str | Territory,

@@ -26,6 +26,7 @@ import pandas as pd
 
 from qpv_sante import builds, download, history, pipeline, store
 from qpv_sante._version import __version__
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Source, core_catalogue
 from qpv_sante.errors import DownloadError, Fault, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.lockfile import LOCK_FILE, Lock
@@ -47,6 +48,7 @@ _TO_GET = {State.NEW, State.CHANGED, State.MOVED, State.UNKNOWN}
 _NO_ANSWER = {State.MISSING, State.UNREACHABLE}
 
 
+@checked
 def refresh(
     sources: Sequence[str] | None = None,
     *,

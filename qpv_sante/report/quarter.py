@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import listing, loading, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError
 from qpv_sante.health import published_records
@@ -31,6 +32,7 @@ _BESIDE = 1 - MAP_SHARE
 _PROFILE_INCHES, _ROW_INCHES = 1.8, 0.25
 
 
+@checked
 @store.one_build()
 def profile(
     quarter: str, *, geo_vintage: int | None = None, years: dict[str, int] | None = None, lang: str = "fr"

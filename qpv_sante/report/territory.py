@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpv_sante import comparison, listing, loading, store, style
+from qpv_sante.arguments import checked
 from qpv_sante.errors import AmbiguousTerritoryError, ComparabilityError, UnavailableLevelError, UnknownNameError
 from qpv_sante.geography import zoning_of_qpv_code
 from qpv_sante.report import diagnosis, practices
@@ -29,6 +30,7 @@ _RANKABLE, _GROUPABLE = 2, 10
 _SLIDE = "region:76"
 
 
+@checked
 @store.one_build()
 def report(
     territory: str | Territory | None = None, *, geo_vintage: int = 2015, by: str | None = None, lang: str = "fr"
