@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -45,8 +46,15 @@ SENSIBLE: dict[str, list[Any]] = {
     "reference": ["commune", "rest_of_commune", None, "region:76"],
     "by": ["region", None, "qpv"],
     "lang": ["fr", "en"],
-    "draws": [50],
+    "draws": [100],
 }
+TOGETHER = [
+    {"indicator": "poverty_rate", "geo_vintage": 2015, "year": 2019},
+    {"indicator": "poverty_rate", "geo_vintage": 2024, "year": 2021},
+    {"indicator": "c2s_share", "geo_vintage": 2015, "year": 2022},
+    {"indicator": "self_perceived_health_good", "geo_vintage": 2015, "year": 2021},
+    {},
+]
 NONSENSE: list[Any] = [
     *(None, True, False, 0, -1, 10**9, 10**400, 2.5, float("nan"), float("inf"), -float("inf"), 1j, np.int64(2019)),
     *("", " ", "poverty", "x" * 100_000, "\x1b[31m", "=1+1", "'; DROP", "QP034003", "\ud800", "2019", b"bytes"),
@@ -56,16 +64,27 @@ NONSENSE: list[Any] = [
 ]
 
 
-def frames() -> list[pd.DataFrame]:
-    """Results of the package, whole and spoilt."""
-    sound = [
-        qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, territory="Béziers"),
-        qs.compare("poverty_rate", geo_vintage=2015, year=2019, territory="Occitanie", by="department"),
-        qs.rank("poverty_rate", geo_vintage=2015, year=2019, territory="Hérault", draws=20),
-        qs.positions("QP034003"),
-        qs.load_zones("qpv", vintage=2015, territory="Béziers"),
-    ]
-    return [*sound, *(spoil(frame) for frame in sound for spoil in SPOILERS)]
+def frames() -> dict[str, list[pd.DataFrame]]:
+    """What each function of a frame is made for, whole and spoilt, by function; those of all under `""`."""
+    rates = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
+    years = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, territory="Béziers")
+    zones = qs.load_zones("qpv", vintage=2015, territory="Béziers")
+    gap = qs.compare("poverty_rate", geo_vintage=2015, year=2019, territory="Occitanie", by="department")
+    sound = {
+        "plot_distribution": rates,
+        "attach_zones": rates,
+        "plot_levels": qs.load_observations("depression_prevalence", year=2024, territory="Occitanie"),
+        "plot_trend": years,
+        "plot_gap": gap,
+        "cite": gap,
+        "format_table": gap,
+        "plot_rank": qs.rank("c2s_share", geo_vintage=2015, year=2022, territory="Hérault", draws=100),
+        "plot_profile": qs.positions("QP034003"),
+        "plot_inequality": qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022),
+        "attach_initiatives": zones,
+    }
+    spoilt = {name: [frame, *(spoil(frame) for spoil in SPOILERS)] for name, frame in sound.items()}
+    return {**spoilt, "": [frame for every in spoilt.values() for frame in every]}
 
 
 def _cells(frame: pd.DataFrame, value: object) -> pd.DataFrame:
@@ -105,8 +124,8 @@ def run(calls: int = 10_000, seed: int = 0) -> tuple[pd.DataFrame, list[str]]:
     names = sorted(functions)
     for number in range(calls):
         name = names[number % len(names)]
-        arguments = _arguments(functions[name], draw, known)
-        start = time.perf_counter()
+        arguments = _arguments(functions[name], draw, known[""], known.get(name) or known[""])
+        start = time.process_time()
         try:
             functions[name](**arguments)
         except qs.QpvSanteError:
@@ -121,25 +140,30 @@ def run(calls: int = 10_000, seed: int = 0) -> tuple[pd.DataFrame, list[str]]:
             faults.setdefault(key, f"{name}({shown}): {type(error).__name__}: {error!s:.150} [{line}]")
         else:
             outcome = "answered"
-        mpl.pyplot.close("all")
+        plt.close("all")
         outcomes[name][outcome] += 1
-        outcomes[name]["slow"] += time.perf_counter() - start > 10
+        outcomes[name]["slow"] += time.process_time() - start > 10
     columns = ["answered", "refused", "fault", "slow"]
     return pd.DataFrame(outcomes).T.reindex(columns=columns).fillna(0).astype(int), list(faults.values())
 
 
-def _arguments(function: Callable[..., Any], draw: random.Random, known: list[pd.DataFrame]) -> dict[str, Any]:
+def _arguments(
+    function: Callable[..., Any], draw: random.Random, known: list[pd.DataFrame], own: list[pd.DataFrame]
+) -> dict[str, Any]:
     """Arguments of which one or two are anything, and the others sensible."""
     parameters = inspect.signature(function).parameters.values()
     chosen: dict[str, Any] = {}
+    together = draw.choice(TOGETHER)
     wild = set(draw.sample([one.name for one in parameters], k=min(len(list(parameters)), draw.choice([0, 1, 1, 2]))))
     for parameter in parameters:
         if parameter.name in wild:
             chosen[parameter.name] = draw.choice([*NONSENSE, draw.choice(known)])
         elif "DataFrame" in str(parameter.annotation):
-            chosen[parameter.name] = draw.choice(known)
+            chosen[parameter.name] = draw.choice([*own, *own[:1] * 3, draw.choice(known)])
         elif parameter.default is inspect.Parameter.empty or draw.random() < 0.3:
-            if parameter.name in SENSIBLE:
+            if parameter.name in together:
+                chosen[parameter.name] = together[parameter.name]
+            elif parameter.name in SENSIBLE:
                 chosen[parameter.name] = draw.choice(SENSIBLE[parameter.name])
             elif parameter.default is inspect.Parameter.empty:
                 chosen[parameter.name] = draw.choice(NONSENSE)

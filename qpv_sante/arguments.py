@@ -11,7 +11,9 @@ import functools
 import inspect
 import math
 import numbers
+import sys
 import typing
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,6 +31,8 @@ LONGEST_TEXT = 1_000
 MOST_ITEMS = 10_000
 # Columns that hold numbers wherever a frame of the package is taken, alone or behind a prefix (`qpv_value`)
 _NUMBERS = ("value", "lower", "upper", "difference", "ratio", "denominator", "coverage", "n_used", "n_total")
+# Control characters and halves of surrogate pairs: no name has them, and files, terminals and pages stumble on them
+_UNSAFE = frozenset(("Cc", "Cs"))
 # Names that modules import for type checkers only, because the libraries are slow to import
 _LATE = {
     "Axes": ("matplotlib.axes", "Axes"),
@@ -48,7 +52,7 @@ class Range:
     open: bool = False
     most: int = MOST_ITEMS
 
-    def __contains__(self, number: float) -> bool:
+    def __contains__(self, number: Any) -> bool:
         """Whether the number is in the range; a missing one is not."""
         return self.low < number < self.high if self.open else self.low <= number <= self.high
 
@@ -145,8 +149,14 @@ def _checked_value(where: str, name: str, value: Any, hint: Any) -> Any:
     for item in _items(value):
         if isinstance(item, str) and len(item) > LONGEST_TEXT:
             raise InvalidInputError(f"{where} takes texts of at most {LONGEST_TEXT:,} characters; got {len(item):,}.")
-        if isinstance(item, numbers.Real) and name in RANGES and float(item) not in limits:
+        if isinstance(item, str) and not _UNSAFE.isdisjoint(map(unicodedata.category, item)):
+            raise InvalidInputError(f"{where} takes texts without control characters; got {item[:40]!a}.")
+        if isinstance(item, numbers.Real) and name in RANGES and item not in limits:
             raise InvalidInputError(f"{where} is {limits}; got {_shown(item)}.")
+        if isinstance(item, int) and abs(item) > sys.float_info.max:
+            raise InvalidInputError(
+                f"{where} takes numbers that a computer can hold; got one of {item.bit_length()} bits."
+            )
     return value
 
 
@@ -249,7 +259,16 @@ def check_frame(where: str, frame: pd.DataFrame) -> None:
                     f"{where}: {int(infinite.sum())} values of {name!r} are infinite (first at row "
                     f"{int(infinite.argmax())}). Make them missing, with a flag that says why."
                 )
-        elif str(name).endswith(_NUMBERS) and not pd.api.types.is_numeric_dtype(column) and column.notna().any():
+        if str(name) == "geo_vintage" and column.isna().any():
+            row = int(column.isna().argmax())
+            raise InvalidInputError(
+                f"{where}: column 'geo_vintage' is missing at row {row}. It says which outlines count."
+            )
+        if (
+            str(name).endswith((*_NUMBERS, "geo_vintage"))
+            and not pd.api.types.is_numeric_dtype(column)
+            and column.notna().any()
+        ):
             first = column.dropna().iloc[0]
             raise InvalidInputError(
                 f"{where}: column {name!r} takes numbers; got {_shown(first)}. Convert it with pd.to_numeric."

@@ -17,7 +17,7 @@ import pandas as pd
 
 from qpv_sante import loading, observations, store, style
 from qpv_sante.arguments import checked
-from qpv_sante.errors import InvalidInputError, UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.estimation import composition, synthetic, words
 from qpv_sante.estimation.composition import Quarters
 from qpv_sante.estimation.rates import BENCHMARKS, Survey, check_estimable, check_predictors, load_survey
