@@ -13,7 +13,6 @@ import math
 import numbers
 import sys
 import typing
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante.errors import ArgumentTypeError, InvalidInputError
+from qpv_sante.texts import is_unsafe
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +31,6 @@ LONGEST_TEXT = 1_000
 MOST_ITEMS = 10_000
 # Columns that hold numbers wherever a frame of the package is taken, alone or behind a prefix (`qpv_value`)
 _NUMBERS = ("value", "lower", "upper", "difference", "ratio", "denominator", "coverage", "n_used", "n_total")
-# Control characters and halves of surrogate pairs: no name has them, and files, terminals and pages stumble on them
-_UNSAFE = frozenset(("Cc", "Cs"))
 # Names that modules import for type checkers only, because the libraries are slow to import
 _LATE = {
     "Axes": ("matplotlib.axes", "Axes"),
@@ -115,7 +113,8 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     4042
     >>> double("2021")
     Traceback (most recent call last):
-    qpv_sante.errors.ArgumentTypeError: double: year takes int; got '2021', a str.
+        ...
+    qpv_sante.errors.ArgumentTypeError: double: year takes int; got '2021', a str. Write 2021 without quotes.
     """
     signature = inspect.signature(function)
     hints = functools.cache(lambda: typing.get_type_hints(function, localns=_Late()))
@@ -149,7 +148,7 @@ def _checked_value(where: str, name: str, value: Any, hint: Any) -> Any:
     for item in _items(value):
         if isinstance(item, str) and len(item) > LONGEST_TEXT:
             raise InvalidInputError(f"{where} takes texts of at most {LONGEST_TEXT:,} characters; got {len(item):,}.")
-        if isinstance(item, str) and not _UNSAFE.isdisjoint(map(unicodedata.category, item)):
+        if isinstance(item, str) and is_unsafe(item):
             raise InvalidInputError(f"{where} takes texts without control characters; got {item[:40]!a}.")
         if isinstance(item, numbers.Real) and name in RANGES and item not in limits:
             raise InvalidInputError(f"{where} is {limits}; got {_shown(item)}.")

@@ -18,6 +18,7 @@ import msgspec
 
 from qpv_sante.errors import CatalogueError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.forms import LongForm, SheetForm, Text, long_form_problems
+from qpv_sante.texts import unsafe_texts
 
 Kind = Literal["count", "rate", "median", "standardised_rate", "score"]
 
@@ -361,7 +362,9 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
     from qpv_sante.geography import LEVELS
     from qpv_sante.observations import FLAGS, MISSING_FLAGS
 
-    found = []
+    found = [
+        f"{where}: {text!a} holds a control character" for where, text in unsafe_texts(msgspec.to_builtins(catalogue))
+    ]
     for source in catalogue.sources.values():
         where = f"source.{source.id}"
         ids = [vintage.id for vintage in source.vintage]

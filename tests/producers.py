@@ -2,7 +2,7 @@
 
 Every edition of the catalogue that is not a health survey has its file here, with what makes the real
 one hard to read: encoding, byte-order mark, line ends, separators, thousands, padding, empty trailing
-columns, total rows, notes, title rows, projected and latin-1 outlines. The places are coherent from one
+columns, total rows, notes, title rows, projected outlines with names in cp1252. The places are coherent from one
 file to the next:
 
     Béziers (34032)                QP034001 to QP034003, two of three published in 2021
@@ -660,19 +660,19 @@ _CORNERS = {
 
 
 def qpv_2015() -> bytes:
-    """Metropolitan QPV in Lambert-93 and latin-1 (which has no œ); QP059001 crosses itself."""
+    """Metropolitan QPV in Lambert-93 and the encoding of Windows; QP059001 crosses itself."""
     x, y = _CORNERS["34"]
     rows = [
         ("QP034001", "Centre Ville", "Béziers", square(x, y, SIDE)),
         ("QP034002", "Iranget Grangette", "Béziers", square(x + SIDE, y, SIDE)),
         ("QP034003", "Devèze", "Béziers", square(x + 3 * SIDE, y, SIDE)),
-        ("QP050001", "Les Provinces", "Octeville", square(*_CORNERS["50"], SIDE)),
+        ("QP050001", "Les Provinces d’Octeville", "Octeville", square(*_CORNERS["50"], SIDE)),
         ("QP059001", "Nouveau Mons", "Mons-en-Baroeul, Lille", bow_tie(*_CORNERS["59"], SIDE)),
         ("QP059002", "Concorde", "Lille", square(_CORNERS["59"][0] - 4 * SIDE, _CORNERS["59"][1], SIDE)),
         ("QP075001", "Bédier - Boutroux", "Paris 13ème arrondissement", square(*_CORNERS["75"], SIDE)),
     ]
     frame = gpd.GeoDataFrame(rows, columns=["CODE_QP", "NOM_QP", "COMMUNE_QP", "geometry"], crs=2154)
-    return archive(shapefile(frame, "QP_METROPOLE_LB93", "ISO-8859-1"))
+    return archive(shapefile(frame, "QP_METROPOLE_LB93", "CP1252"))
 
 
 def _metropolitan(outlines: Mapping[str, Polygon]) -> dict[str, Polygon]:

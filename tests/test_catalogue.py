@@ -16,7 +16,7 @@ from qpv_sante import observations, pipeline
 from qpv_sante.catalogue import Table, catalogue, load_catalogue
 from qpv_sante.content import content_problem
 from qpv_sante.download import RawFile
-from qpv_sante.errors import CatalogueError, UnavailableLevelError, UnknownNameError
+from qpv_sante.errors import CatalogueError, InvalidInputError, UnavailableLevelError, UnknownNameError
 from qpv_sante.geography import LEVELS
 from qpv_sante.readers import get_reader
 
@@ -126,9 +126,9 @@ def test_unknown_names_propose_the_nearest() -> None:
     [
         (lambda: qs.list_indicators(lang="de"), "Unknown lang 'de'"),
         (lambda: qs.describe("poverty_rate", lang="FR"), "Unknown lang 'FR'"),
-        (lambda: qs.load_observations(["poverty_rate"]), "Unknown indicator"),  # type: ignore[arg-type]
-        (lambda: qs.cite(None), "a name or a frame; got NoneType"),  # type: ignore[arg-type]
-        (lambda: qs.load_zones("qpv", vintage="2015"), "No outlines of qpv '2015'"),  # type: ignore[arg-type]
+        (lambda: qs.load_observations(["poverty_rate"]), "Give one at a time"),  # type: ignore[arg-type]
+        (lambda: qs.cite(None), "takes str or DataFrame; got None"),  # type: ignore[arg-type]
+        (lambda: qs.load_zones("qpv", vintage="2015"), "Write 2015 without quotes"),  # type: ignore[arg-type]
         (lambda: qs.load_observations("poverty_rate", territory=""), r"called ''\. Give a name"),
         (
             lambda: qs.estimate("depression_prevalence", territory="Occitanie", predictors=("wealth",)),
@@ -137,7 +137,7 @@ def test_unknown_names_propose_the_nearest() -> None:
     ],
 )
 def test_mistakes_from_python_are_told_too(ask: Callable[[], object], message: str) -> None:
-    with pytest.raises((UnknownNameError, UnavailableLevelError), match=message):
+    with pytest.raises((InvalidInputError, UnknownNameError, UnavailableLevelError), match=message):
         ask()
 
 

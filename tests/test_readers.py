@@ -496,14 +496,21 @@ def test_duplicate_outline_is_refused() -> None:
         perimeters.check_outlines(frame, QPV, where="f")
 
 
-def test_shapefile_in_latin_1(tmp_path: Path) -> None:
+def test_shapefile_in_the_encoding_of_windows(tmp_path: Path) -> None:
     tables = read("anct_qpv2015@2018-01", tmp_path)
     zone = tables.zones["qpv_2015"].set_index("geo_code")
     assert zone.loc["QP034003", "name"] == "Devèze"
     assert zone.loc["QP075001", "commune_names"] == "Paris 13ème arrondissement"
+    assert zone.loc["QP050001", "name"] == "Les Provinces d’Octeville"
     assert tables.counts["qpv_2015: outlines repaired"] == 1
     x, y = zone.geometry["QP034001"].centroid.coords[0]
     assert (x, y) == pytest.approx((3.262, 43.336), abs=0.01)  # Béziers
+
+
+def test_a_name_with_a_control_character_stops_its_source():
+    frame = pd.DataFrame({"code": ["34032", "59350"], "name": ["Béziers", "Lille\x1b[2J"]})
+    with pytest.raises(SchemaError, match=r"communes, row 2 of the table, name: 'Lille\\x1b\[2J' holds a control"):
+        Tables(codes={"communes": frame})
 
 
 def test_geojson_without_the_declared_attribute(tmp_path: Path) -> None:

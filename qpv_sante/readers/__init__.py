@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from qpv_sante.errors import CatalogueError, did_you_mean
+from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
+from qpv_sante.texts import first_unsafe_cell
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -38,6 +39,21 @@ class Tables:
     zones: dict[str, gpd.GeoDataFrame] = field(default_factory=dict)
     codes: dict[str, pd.DataFrame] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse names that a terminal, a page or a figure would not show as they are.
+
+        Raises
+        ------
+        SchemaError
+        """
+        for name, frame in {**self.zones, **self.codes}.items():
+            if found := first_unsafe_cell(pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))):
+                row, column, cell = found
+                raise SchemaError(
+                    f"{name}, row {row + 1} of the table, {column}: {cell!a} holds a control character. Nothing "
+                    "was read: the file is damaged, or its encoding is not the one that is declared."
+                )
 
 
 Reader = Callable[["Source", "Vintage", "RawFile"], Tables]
