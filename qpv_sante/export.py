@@ -19,12 +19,15 @@ from qpv_sante.observations import MISSING_FLAGS
 if TYPE_CHECKING:
     import geopandas as gpd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# After any blank: spreadsheets skip those. Full-width signs too, which some read as the plain ones
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\n|%＝＋－＠]")
+_NUMBER = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
 
 
 def _neutral(cell: object) -> object:
     """A text that a spreadsheet would run as a formula, made text by an apostrophe; numbers as they are."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    runs = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if runs else cell
 
 
 def _to_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -35,6 +38,7 @@ def _to_csv(frame: pd.DataFrame, path: Path) -> None:
         changed = cells.map(_neutral)
         if not changed.equals(cells):
             frame = frame.assign(**{str(name): changed})
+    frame = frame.rename(columns=_neutral)
     # what French spreadsheets open without questions: semicolon, decimal comma, byte-order mark
     frame.to_csv(path, index=False, sep=";", decimal=",", encoding="utf-8-sig")
 
@@ -89,8 +93,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> Path:
         `.csv` (semicolon, decimal comma, UTF-8 with BOM: what French spreadsheets open), `.parquet` or `.json`;
         with outlines also `.gpkg` and `.geojson` (EPSG:4326), and `.parquet` is then GeoParquet; `.csv` and `.json`
         hold the table without the outlines.
-        In a `.csv`, a text that begins with `=`, `+`, `-` or `@` is preceded by an apostrophe: a spreadsheet would
-        run it as a formula. Numbers, negative ones too, are untouched.
+        In a `.csv`, a text or a heading that begins with `=`, `+`, `-` or `@`, after blanks or not, is preceded by an
+        apostrophe: a spreadsheet would run it as a formula. Numbers, negative ones too, are untouched.
 
     Returns
     -------

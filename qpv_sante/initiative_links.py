@@ -83,6 +83,9 @@ def attach_initiatives(
 
     zoning = _zoning(zones)
     practices = load_initiatives(lang=lang) if initiatives is None else initiatives
+    needed = [*_KEPT, "commune_code", "geometry_note", f"qpv_{zoning}"]
+    if absent := [name for name in needed if name not in practices.columns]:
+        raise SchemaError(f"initiatives comes from load_initiatives; missing columns: {', '.join(absent)}.")
     outlines = zones.drop_duplicates("geo_code").set_index("geo_code").geometry
     table = gazetteer().qpv_in(None, zoning).set_index("geo_code")
     hosts = table["communes"].str.split(";").to_dict()

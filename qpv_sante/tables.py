@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pandas as pd
 from qpv_sante import style
 from qpv_sante.arguments import checked
 from qpv_sante.errors import UnknownNameError, did_you_mean
+from qpv_sante.export import restrictions
 from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
 from qpv_sante.ranking import FUNNEL_LABELS
 
@@ -50,7 +52,8 @@ def format_table(
     -------
     Styler
         Of pandas: shown by notebooks, `.to_html()` for pages, `print` for terminals. Words stand on the left and
-        numbers on the right; a missing value is an en dash; years keep their four digits.
+        numbers on the right; a missing value is an en dash; years keep their four digits. The notice of a restricted
+        source is the caption.
 
     Raises
     ------
@@ -86,6 +89,9 @@ def format_table(
         for cell in ("th", "td")
     ]
     escaped = _styler()(table).format(escape="html").format_index(escape="html", axis="columns")
+    # with the table, wherever it is pasted
+    if notices := restrictions(frame):
+        escaped = escaped.set_caption(html.escape(style.typography(" ; ".join(notices), language)))
     return escaped.set_uuid(mark).hide(axis="index").set_table_styles(rules)
 
 
@@ -96,7 +102,8 @@ def _styler() -> type[Styler]:
 
     class Table(Styler):
         def __repr__(self) -> str:
-            return str(self.data.to_string(index=False))
+            notice = f"\n{html.unescape(str(self.caption))}" if self.caption else ""
+            return f"{self.data.to_string(index=False)}{notice}"
 
     return Table
 

@@ -156,3 +156,16 @@ def test_a_figure_gives_the_same_file_twice(suffix, tmp_path):
         assert "Béziers" in first.decode() and "<text" in first.decode()
     if suffix == ".pdf":
         assert b"/Type3" not in first  # text that can be edited
+
+
+@pytest.mark.parametrize("text", ["=1+1", "  =1+1", "\t@SUM(A1)", "＝1+1", "-cmd|' /C calc'!A0", "\n+1+1"])
+def test_no_cell_and_no_heading_of_a_csv_runs_as_a_formula(text, tmp_path):
+    path = export.write_table(pd.DataFrame({text: [text]}), tmp_path / "t.csv")
+    back = pd.read_csv(path, sep=";", encoding="utf-8-sig", keep_default_na=False)
+    assert back.columns.tolist() == ["'" + text]
+    assert back.iloc[0, 0] == "'" + text
+
+
+def test_numbers_written_as_text_stay_numbers(tmp_path):
+    path = export.write_table(pd.DataFrame({"difference": ["-5,2", "+3"]}), tmp_path / "t.csv")
+    assert path.read_text(encoding="utf-8-sig").splitlines() == ["difference", "-5,2", "+3"]

@@ -91,3 +91,11 @@ def test_a_terminal_shows_the_table_and_no_address_of_memory():
     lines = repr(qs.format_table(FRAME, {"name": "nom", "n": "foyers"})).splitlines()
     assert lines[0].split() == ["nom", "foyers"]
     assert lines[-1].split() == ["–", "7"]
+
+
+def test_the_notice_of_a_restricted_source_goes_with_the_table():
+    frame = pd.DataFrame({"geo_code": ["QP034001"], "value": [12.5]})
+    frame.attrs = {"origin": {"ors_ald": "build"}, "restrictions": ["Usage interne <b> : ne pas diffuser"]}
+    table = qs.format_table(frame)
+    assert "Usage interne &lt;b&gt;" in table.to_html()
+    assert "Usage interne <b>" in repr(table)
