@@ -266,9 +266,11 @@ def provenance(
     year: Annotated[int, typer.Argument(help="Année de référence du chiffre, par exemple 2019.")],
     geo_vintage: Annotated[int | None, typer.Option(help="Zonage, où le code en a plusieurs.")] = None,
     geo_level: Annotated[str | None, typer.Option(help="Niveau, où le code en a plusieurs : qpv, commune...")] = None,
-    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
-    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
-    category: Annotated[str, typer.Option(help="_T (ensemble) ou une catégorie publiée.")] = "_T",
+    sex: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T, F ou M.")] = "auto",
+    age: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T ou une classe.")] = "auto",
+    category: Annotated[
+        str, typer.Option(help="auto (ensemble, sinon chaque catégorie), _T ou une catégorie.")
+    ] = "auto",
     file: Annotated[
         Path | None, typer.Option(help="Fichier d'un import, qui n'est pas gardé avec les données.")
     ] = None,
@@ -299,14 +301,16 @@ def compare(
     year: Year,
     reference: Annotated[
         str, typer.Option(help="Référence : commune, rest_of_commune, epci, urban_unit, region... ou un territoire.")
-    ] = "commune",
+    ] = "auto",
     by: Annotated[str, typer.Option(help="Lignes : region, department, epci, commune, qpv, ou none.")] = "region",
     territory: Place = None,
-    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
-    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
-    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "bounds",
+    sex: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T, F ou M.")] = "auto",
+    age: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T ou une classe.")] = "auto",
+    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "auto",
     level: Annotated[float, typer.Option(help="Niveau de confiance de process.")] = 0.95,
-    min_coverage: Annotated[float, typer.Option(help="Part des habitants que la référence doit couvrir.")] = 0.9,
+    min_coverage: Annotated[
+        float | None, typer.Option(help="Part des habitants que la référence doit couvrir (0,9 par défaut).")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help=TABLE_HELP)] = None,
     lang: Language = "fr",
 ) -> None:

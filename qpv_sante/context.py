@@ -308,6 +308,8 @@ def _outside_field(table: pd.DataFrame, geo_code: str, level: str, lang: style.L
 
 def _around(table: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
     """The territory's rows, each followed by the country's."""
+    labels = [listing.level_label(level, lang) for level in table["territory_level"]]
+    table = table.assign(level=table["territory_level"], level_label=labels, year=table["year_label"])
     territory = table.assign(order=0)
     country = table.assign(
         order=1,

@@ -23,10 +23,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import bodies_in_a_hurry
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
+from conftest import bodies_in_a_hurry
 from qpv_sante import content, download, sessions, transfer
 from qpv_sante.download import Action, RawFile, Request, decide, fetch, open_member
 from qpv_sante.errors import CatalogueError, DownloadError

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 import qpv_sante as qs
+from qpv_sante.comparison import COMPARISON_COLUMNS
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
-from qpv_sante.health import HEALTH_COLUMNS, compare_health
+from qpv_sante.health import compare_health
 
 DEPRESSION = "depression_prevalence"
 HEALTH = "self_perceived_health_good"
@@ -24,10 +25,10 @@ def published(table):
 
 def test_regions_against_the_country():
     table = compare_health(DEPRESSION, year=2024)
-    assert list(table.columns) == list(HEALTH_COLUMNS)
+    assert list(table.columns) == list(COMPARISON_COLUMNS)
     rows = published(table)
     assert len(rows) == 17
-    assert set(rows["level"]) == {"region"}
+    assert set(rows["territory_level"]) == {"region"}
     one = rows.set_index("territory").loc["Occitanie"]
     assert one[["value", "lower", "upper", "n"]].tolist() == [17.7, 16.1, 19.4, 2565]
     assert one[["reference_value", "reference_lower", "reference_upper"]].tolist() == [15.6, 15.1, 16.0]
@@ -49,7 +50,7 @@ def test_the_region_of_a_town_with_sex_and_age():
 def test_contrasts_are_rows_of_the_country_and_say_what_they_are():
     table = compare_health(DEPRESSION, year=2024)
     rows = table[table["kind"] == "survey_contrast"]
-    assert set(rows["level"]) == {"country"}
+    assert set(rows["territory_level"]) == {"country"}
     assert rows["note"].str.contains("aucun contraste publié pour cet indicateur").all()
     assert rows["lower"].isna().all()
     assert DEPRESSION not in set(rows["indicator"])
@@ -87,7 +88,8 @@ def test_withheld_departments_are_counted():
 def test_compare_answers_with_the_level_that_exists():
     table = qs.compare(DEPRESSION, geo_vintage=2015, year=2024, territory="Lille")
     pd.testing.assert_frame_equal(table, compare_health(DEPRESSION, year=2024, territory="Lille", by="region"))
-    assert "qpv" not in set(table["level"])
+    assert "qpv" not in set(table["territory_level"])
+    assert table["qpv_value"].isna().all()  # a region's value is never that of QPV
 
 
 def test_the_sources_of_a_comparison_are_cited():

@@ -232,7 +232,9 @@ def test_funnel_of_ten_thousand_units_is_made_at_once():
     intervals.funnel_limits(0.4, n[:2])  # imports
     for options in ({"target": 0.4}, {"target": 40, "kind": "rate", "multiplier": 1000}):
         frame = intervals.funnel_limits(n=n, **options)
-        few, many = (calls_of(lambda k=k: intervals.funnel_limits(n=n[:k], **options)) for k in (50, 10_000))
+        few, many = (
+            calls_of(lambda k=k, options=options: intervals.funnel_limits(n=n[:k], **options)) for k in (50, 10_000)
+        )
         assert many < 3 * few, "a loop over the units"
         assert frame.notna().all(axis=None)
 

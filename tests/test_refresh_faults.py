@@ -6,8 +6,8 @@ import errno
 import io
 import os
 import re
-import shutil
 import select
+import shutil
 import socket
 import ssl
 import struct

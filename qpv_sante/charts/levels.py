@@ -10,8 +10,8 @@ from qpv_sante import layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.levels_rows import TEXTS, health_frame, level_rows
-from qpv_sante.errors import ComparabilityError, InvalidInputError
-from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+from qpv_sante.errors import InvalidInputError
+from qpv_sante.observations import AUTO, FLAG_LABELS, MISSING_FLAGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ def plot_levels(
     *,
     year: int | None = None,
     territory: str | Territory | None = None,
+    sex: str = AUTO,
+    age: str = AUTO,
     ax: Axes | None = None,
     lang: str = "fr",
 ) -> Axes:
@@ -36,11 +38,13 @@ def plot_levels(
     data : DataFrame or str
         As `compare` gives it for an indicator that is not published by QPV, or rows of `load_observations` of larger
         levels; frames of several levels may be one under the other. Or the indicator itself, with `year`: every
-        level of `compare` is then asked for. At most 40 rows, in the indicator's unit.
+        level of `compare` is then asked for. At most 40 rows a class of age and 60 in all, in the indicator's unit.
     year : int, optional
         With an indicator.
     territory : str, optional
         With an indicator: a name or typed code; the regions and departments around or in it.
+    sex, age : str
+        With an indicator, as in `compare`: the total, or every class where there is none.
     ax : Axes, optional
         A new figure by default.
     lang : {"fr", "en"}
@@ -57,7 +61,7 @@ def plot_levels(
     SchemaError
         Another frame, or no row.
     ComparabilityError
-        Several indicators, years or sexes, or more than 40 rows; the message says how to split.
+        Several indicators, years or sexes, or too many rows; the message says how to split.
     UnavailableLevelError
         An indicator that is published by QPV (use `plot_gap`, `plot_distribution`), or not that year.
     InvalidInputError
@@ -70,20 +74,19 @@ def plot_levels(
     ['France (pays)', 'Occitanie (région)']
     """
     language = style.check_lang(lang)
+    of_frame = not isinstance(data, str)
     if isinstance(data, str):
         if year is None:
             raise InvalidInputError(f"plot_levels({data!r}) needs its year, for example year=2024.")
-        data = health_frame(data, year=year, territory=territory, lang=language)
-    elif year is not None or territory is not None:
-        raise InvalidInputError("plot_levels: year and territory go with an indicator; filter the frame instead.")
+        data = health_frame(data, year=year, territory=territory, lang=language, sex=sex, age=age)
+    elif year is not None or territory is not None or (sex, age) != (AUTO, AUTO):
+        raise InvalidInputError(
+            "plot_levels: year, territory, sex and age go with an indicator; filter the frame instead."
+        )
     rows = level_rows(data, lang=language)
     asked = str(rows.attrs["indicator"])
     indicator = catalogue().indicator(asked)
-    if len(rows) > common.MAX_ROWS:
-        raise ComparabilityError(
-            f"plot_levels draws at most {common.MAX_ROWS} rows, got {len(rows)}: more cannot be read. Split with "
-            "territory='Occitanie', compare(..., by='region'), or keep one age class."
-        )
+    common.check_rows(rows, "head", "plot_levels", "frame" if of_frame else None)
     with style.figure_style():
         own = ax is None
         axes = style.new_axes() if ax is None else ax

@@ -16,7 +16,7 @@ from qpv_sante.maps import gather, labels, layers, scene
 from qpv_sante.maps.bivariate import plot_bivariate_map
 from qpv_sante.maps.classes import class_breaks, classify
 from qpv_sante.maps.interactive import InteractiveMap, explore_map
-from qpv_sante.observations import MISSING_FLAGS
+from qpv_sante.observations import AUTO, MISSING_FLAGS
 
 __all__ = [
     "InteractiveMap",
@@ -71,8 +71,8 @@ def plot_map(
     geo_vintage: int,
     year: int,
     territory: str | Territory | None = None,
-    sex: str = "_T",
-    age: str = "_T",
+    sex: str = AUTO,
+    age: str = AUTO,
     source: str | None = None,
     breaks: Sequence[float] | None = None,
     ax: Axes | None = None,
@@ -120,7 +120,7 @@ def plot_map(
     language = style.check_lang(lang)
     place = gather.resolve(territory)
     frame = gather.figures(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source)
-    classes = style.classes_label(sex, age, language)
+    classes = style.classes_label(*gather.class_of(frame), language)
     mapped = gather.mapped(frame, place, geo_vintage)
     known = catalogue().indicator(indicator)
     return draw_map(

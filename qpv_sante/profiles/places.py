@@ -272,7 +272,7 @@ def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
     """Every QPV of a zoning, indicator by indicator, as `quarter_values.quarters_with_values` gives them."""
     return {
         indicator: quarter_values.quarters_with_values(
-            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T"
+            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year
         )
         for indicator, year in years.items()
     }
