@@ -180,7 +180,7 @@ def _refuse_ignored(
     if ignored:
         raise ComparabilityError(
             f"{', '.join(ignored)}: it would change nothing for {indicator}, which no source read gives by QPV. "
-            "compare gives it for regions or departments, against the country, with the intervals that the producer publishes. "
+            "compare gives it for regions or departments, against the country, with the producer's intervals. "
             "Leave it out (reference='country' is accepted)."
         )
 
@@ -372,10 +372,12 @@ def without_quarters(place: Territory, places: Gazetteer, geo_vintage: int) -> s
     try_ = (
         f"It has {number} of the {other} zoning: pass geo_vintage={other}."
         if number
-        else "Nor has it any of the other zoning: take a larger territory, such as its department or region; figures "
+        else "Nor any of the other zoning: take a larger territory, such as its department or region; figures "
         "of the territory itself are in qs.load_observations(..., territory=...)."
     )
-    return f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. {try_}"
+    return (
+        f"{place.name} ({place.key}): no QPV of the {geo_vintage} zoning in the files read, nothing to compare. {try_}"
+    )
 
 
 def with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:

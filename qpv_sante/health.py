@@ -33,13 +33,13 @@ NOTES: dict[str, dict[str, str]] = {
         "en": "one department withheld out of {total}",
     },
     "related": {
-        "fr": "aucun contraste publié pour cet indicateur : contraste d'une autre question de santé",
-        "en": "no contrast published for this indicator: contrast of another health question",
+        "fr": "aucun contraste lu pour cet indicateur : contraste d'une autre question de santé",
+        "en": "no contrast read for this indicator: contrast of another health question",
     },
-    "no_interval": {"fr": "aucun intervalle publié", "en": "no interval published"},
+    "no_interval": {"fr": "aucun intervalle dans le fichier", "en": "no interval in the file"},
     "no_country": {
-        "fr": "aucune valeur de la France pour ce sexe et cet âge dans cette source",
-        "en": "no value of France for this sex and age in this source",
+        "fr": "aucune valeur de la France pour ce sexe et cet âge dans le fichier lu",
+        "en": "no value of France for this sex and age in the file read",
     },
 }
 
@@ -261,13 +261,11 @@ def _level(known: Indicator, by: str | None, year: int) -> str:
             raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, HEALTH_LEVELS)}")
         listed = " or ".join(f"by={level!r}" for level in possible) or "none"
         raise UnavailableLevelError(
-            f"{known.id} of {year} is not published by {by}. "
-            f"Published: {describe_coverage(records)}. Possible: {listed}."
+            f"{known.id} of {year} is not read by {by}. Read: {describe_coverage(records)}. Possible: {listed}."
         )
     if not possible:
         raise UnavailableLevelError(
-            f"{known.id} of {year} is published neither by region nor by department. "
-            f"Published: {describe_coverage(records)}."
+            f"{known.id} of {year} is read neither by region nor by department. Read: {describe_coverage(records)}."
         )
     return by or possible[0]
 

@@ -146,7 +146,7 @@ _ESTIMATED = (
     "Estimation, non mesurée (estimate, not measured) : valeurs modélisées par qpv_sante à partir de ces sources, "
     "qui ne les publient pas."
 )
-# used by the estimates of depression, and in no open file: see estimation/finances_by_region.csv
+# used by the estimates of depression, and in no file read: see estimation/finances_by_region.csv
 _REGIONAL_REPORTS = (
     "Santé publique France, 17 rapports régionaux du Baromètre 2024 : dépression selon la situation financière "
     "perçue ; chiffres relevés dans les tableaux par un tiers (dépôt public m4nR3is/odisse-sante-mentale), effectifs "

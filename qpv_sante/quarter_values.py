@@ -134,6 +134,19 @@ def one_class(indicator: Indicator, *, geo_vintage: int, year: int, sex: str, ag
     return pairs[0]
 
 
+def other_years(indicator: str, geo_code: str, geo_vintage: int, but: int) -> pd.DataFrame:
+    """Values of a QPV for other years, oldest first: what is missing in one year may be known in another.
+
+    Examples
+    --------
+    >>> other_years("poverty_rate", "QP974001", 2015, 2021)["year"].tolist()
+    [2016, 2017, 2018, 2019]
+    """
+    rows = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
+    own = rows[(rows["geo_code"] == geo_code) & rows["value"].notna() & (rows["year"] != but)]
+    return own.sort_values("year", ignore_index=True)
+
+
 def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
     """The count that the catalogue names as weight, of the nearest year in the same zoning."""
     if indicator.weight is None:

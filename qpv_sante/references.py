@@ -188,9 +188,9 @@ def _level_of_figures(reference: Reference, figures: Figures) -> str:
     possible = possible_references(figures.indicator, figures.year)
     pooled = level != reference.level
     if level is None or (pooled and reference.place is None and reference.name not in possible):
-        listed = ", ".join(possible) or "none: it is published by QPV only for that year"
+        listed = ", ".join(possible) or "none: it is read by QPV only for that year"
         raise UnavailableLevelError(
-            f"{figures.indicator.id} of {figures.year} is not published for the reference {reference.name!r}. "
+            f"{figures.indicator.id} of {figures.year} is not read for the reference {reference.name!r}. "
             f"Possible: {listed}."
         )
     return level

@@ -311,7 +311,9 @@ def test_a_typo_is_answered_with_the_nearest_name(arguments, message):
 
 
 def test_a_territory_without_quarters_says_so():
-    with pytest.raises(UnavailableLevelError, match=r"Lozère .* has no QPV of the 2015 zoning.*pass geo_vintage=2024"):
+    with pytest.raises(
+        UnavailableLevelError, match=r"Lozère .* no QPV of the 2015 zoning in the files read.*pass geo_vintage=2024"
+    ):
         qs.compare("poverty_rate", territory="Lozère", **ASKED)
 
 

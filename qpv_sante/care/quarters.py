@@ -24,7 +24,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "fr": "la source ne couvre que l'Occitanie : rien n'est dit de ce quartier",
         "en": "the source covers Occitanie only: nothing is said of this quarter",
     },
-    "undrawn": {"fr": "contour non publié", "en": "outline not published"},
+    "undrawn": {"fr": "contour non lu", "en": "outline not read"},
     "beyond": {
         "fr": "les alentours débordent sur un département que la source ne couvre pas : compte minimal",
         "en": "the surroundings reach a department that the source does not cover: a minimum",

@@ -118,7 +118,7 @@ def check_rows(rows: pd.DataFrame, block: str, who: str, variable: str | None) -
 
 
 def _how_to_split(rows: pd.DataFrame, most: int, variable: str | None) -> str:
-    """One class where it is classes that are too many, else one level, else a smaller territory or a larger grouping."""
+    """One class where classes are too many, else one level, else a smaller territory or a larger grouping."""
 
     def kept(name: str, value: object) -> str:
         return f"{name}={value!r}" if variable is None else f"{variable}[{variable}[{name!r}] == {value!r}]"

@@ -30,7 +30,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zoning": "Quartiers prioritaires (QPV, zonage {vintage}) et {reference}",
         "country": "France (comprend le territoire)",
         "levels": "{level} et {reference}",
-        "territory_missing": "Sans valeur publiée",
+        "territory_missing": "Sans valeur",
         "sample": "À droite de chaque ligne : écart entre le territoire et la référence, puis n, nombre de personnes "
         "interrogées, s'il est publié. Ces valeurs ne sont pas celles de QPV.",
         "surveys": "Non dessinés ici, les résultats d'enquêtes nationales dans et hors quartiers (voir plot_levels) : "
@@ -53,7 +53,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zoning": "Priority neighbourhoods (QPV, {vintage} zoning) and {reference}",
         "country": "France (holds the territory)",
         "levels": "{level} and {reference}",
-        "territory_missing": "No published value",
+        "territory_missing": "No value",
         "sample": "Right of each row: gap between territory and reference, then n, number of people asked, where "
         "published. These values are not those of QPV.",
         "surveys": "Not drawn here, the results of national surveys inside and outside neighbourhoods (see "

@@ -1,4 +1,4 @@
-"""What is known at which level, for health indicators that no source publishes by QPV."""
+"""What is known at which level, for health indicators that no source read gives by QPV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import layout, style
+from qpv_sante import absences, layout, style
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.levels_rows import TEXTS, health_frame, level_rows
@@ -31,7 +31,7 @@ def plot_levels(
     ax: Axes | None = None,
     lang: str = "fr",
 ) -> Axes:
-    """A health indicator at every level where it is known, and in words that no QPV has it.
+    """A health indicator at every level where it is read, and in words why no QPV has it.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _scales(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang
                     fontsize=style.NOTE_SIZE, color=style.MUTED, gid="head", zorder=6,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
     ax.axhline(float(rows["y"].max()) + 0.62, color=style.RULE, lw=0.8)
-    said = TEXTS[lang]["unpublished"].format(levels=rows.attrs["finest"][lang])
+    said = _absent(rows, indicator, lang)
     ax.annotate(style.typography(said, lang), (0, bottom), (4, 0), xycoords=("axes fraction", "data"), va="center",
                 textcoords="offset points", style="italic", fontsize=style.SMALL_SIZE, color=style.INK, zorder=6,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, gid="unpublished")  # fmt: skip
@@ -190,6 +190,12 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
     return [part for part in (TEXTS[lang]["scope"], classes, when) if part]
 
 
+def _absent(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> str:
+    """What the row of QPV says: whether it is not published or not read, and what is read."""
+    word = absences.WORDS[absences.of_level(indicator.id, "qpv")][lang]
+    return TEXTS[lang]["unpublished"].format(absent=word, levels=rows.attrs["finest"][lang])
+
+
 def _write(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang, *, own: bool) -> None:
     words = TEXTS[lang]
     handles: list[Any] = []
@@ -202,6 +208,8 @@ def _write(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang,
     if rows["lower"].notna().any():
         handles.append(common.bar(common.interval_label(rows.loc[rows["lower"].notna(), "interval"], lang)))
     notes = [words["unit"].format(unit=indicator.unit[lang]), *dict.fromkeys(rows.attrs["notes"])]
+    if said := absences.claim(indicator.id, "qpv"):
+        notes.append(words["claim"].format(source=said.source[lang]))
     if indicator.estimable:
         notes.append(words["estimate"])
     keys = style.source_keys(rows["source"])
@@ -222,9 +230,7 @@ def _description(rows: pd.DataFrame, indicator: Indicator) -> style.Description:
     published = rows[rows["section"] != "survey"]
     known = published.dropna(subset="value")
     surveys = len(rows) - len(published)
-    said: dict[str, list[str]] = {
-        lang: [TEXTS[lang]["unpublished"].format(levels=rows.attrs["finest"][lang])] for lang in languages
-    }
+    said: dict[str, list[str]] = {lang: [_absent(rows, indicator, lang)] for lang in languages}
     if surveys:
         for lang in languages:
             said[lang].append(TEXTS[lang]["surveys"].format(n=surveys))

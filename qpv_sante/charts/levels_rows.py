@@ -24,7 +24,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "fr": {
         "scope": "Ce qui est connu, niveau par niveau",
         "qpv": "QPV",
-        "unpublished": "Non publié par QPV. Publié pour : {levels}.",
+        "unpublished": "Par QPV : {absent}. Lu pour : {levels}.",
+        "claim": "Non publié par QPV : {source}.",
         "country": "Pays",
         "territory": "Région ou département",
         "inside": "Enquête nationale : habitants des quartiers",
@@ -42,7 +43,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "scope": "What is known, level by level",
         "qpv": "QPV",
-        "unpublished": "Not published by QPV. Published for: {levels}.",
+        "unpublished": "By QPV: {absent}. Read for: {levels}.",
+        "claim": "Not published by QPV: {source}.",
         "country": "Country",
         "territory": "Region or department",
         "inside": "National survey: residents of the neighbourhoods",

@@ -217,7 +217,7 @@ def _by_status(
     outside = comparison.with_enough_coverage(found, 0.9, lang).iloc[0]
     if pd.isna(outside["value"]):
         raise UnavailableLevelError(
-            f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not published'}). "
+            f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not read'}). "
             "Choose a territory where every QPV has a value, or another reference."
         )
     return pd.DataFrame(

@@ -78,7 +78,7 @@ def quarters(place: Territory | None, geo_vintage: int) -> gpd.GeoDataFrame:
     if members.empty and place is not None:
         other = len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))
         raise UnavailableLevelError(
-            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to map. "
+            f"{place.name} ({place.key}): no QPV of the {geo_vintage} zoning in the files read, nothing to map. "
             f"QPV of the other zoning: {other}."
         )
     outlines = loading.load_zones("qpv", vintage=geo_vintage, territory=place)[["geo_code", "geometry"]]

@@ -51,8 +51,8 @@ WORDS: dict[str, dict[str, str]] = {
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "Dont estimation, non mesurée : {n}.",
         "undrawn": "QPV sans contour publié, dans la liste seulement : {n}.",
-        "no_outline": "Sans contour publié : absent de la carte.",
-        "no_background": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
+        "no_outline": "Contour non lu : absent de la carte.",
+        "no_background": "Contours de département non lus pour ce territoire : seuls les QPV sont situés.",
         "overseas": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle ; la barre d'échelle "
         "vaut pour la métropole.",
         "noscript": "La carte demande JavaScript ; la liste des quartiers donne les mêmes chiffres.",
@@ -93,8 +93,8 @@ WORDS: dict[str, dict[str, str]] = {
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "Of which estimate, not measured: {n}.",
         "undrawn": "QPV without a published outline, in the list only: {n}.",
-        "no_outline": "No published outline: not on the map.",
-        "no_background": "No department outline is published for this territory: only QPV are placed.",
+        "no_outline": "Outline not read: not on the map.",
+        "no_background": "Department outlines are not read for this territory: only QPV are placed.",
         "overseas": "Overseas: QPV are placed without coastline, each inset at its own scale; the scale bar holds for "
         "the mainland.",
         "noscript": "The map needs JavaScript; the list of quarters gives the same figures.",

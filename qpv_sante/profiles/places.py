@@ -262,7 +262,7 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
         catalogue().indicator(indicator)
         if indicator not in chosen:
             raise UnknownNameError(
-                f"{indicator} is not published by QPV of {geo_vintage}. {did_you_mean(indicator, chosen)}"
+                f"{indicator} is not read by QPV of {geo_vintage}. {did_you_mean(indicator, chosen)}"
             )
         chosen[indicator] = year
     return chosen
