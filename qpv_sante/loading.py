@@ -345,7 +345,7 @@ def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
     -------
     GeoDataFrame
         Every row of the frame, with `name` and `geometry`; the geometry is missing where no outline
-        is published (overseas QPV of 2015). `attrs["without_outline"]` counts them.
+        is read (overseas QPV of 2015). `attrs["without_outline"]` counts them.
 
     Raises
     ------

@@ -278,8 +278,8 @@ def _figures(indicator: str, code: str, year: int, wanted: dict[str, Any], root:
         listed = "; ".join(f"{name}: {', '.join(sorted(here[name].astype('str').unique()))}" for name in names)
         given = ", ".join(f"{name}={wanted[name]!r}" for name in names if wanted[name] is not None)
         raise UnavailableLevelError(
-            f"{indicator} of {code} in {year} is not published for {given}. Published classes: {listed}. None asks for "
-            "all of them."
+            f"{indicator} of {code} in {year}: the file has nothing for {given}. Published classes: {listed}. "
+            "None asks for all of them."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Every QPV of a zoning with its value, and the weight that stands for its people where its own is not published."""
+"""Every QPV of a zoning with its value, and the weight that stands for its people where its own is not known."""
 
 from __future__ import annotations
 

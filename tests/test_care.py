@@ -412,7 +412,7 @@ def test_population_that_is_not_published(built_care: Path, monkeypatch: pytest.
     assert houses[["density", "density_lower", "density_upper"]].isna().all(axis=None)
     assert houses["density_flag"].tolist() == ["suppressed", "unavailable", "unavailable"]
     assert set(houses["flag"]) == {"observed"}
-    assert houses["note"].str.contains("population du quartier non publiée").all()
+    assert houses["note"].str.contains("population du quartier sans valeur").all()
 
 
 def test_a_quarter_and_a_commune_without_any(built_care: Path) -> None:

@@ -769,7 +769,7 @@ def test_inequality_errors():
         charts.plot_inequality(summary())
     with pytest.raises(ComparabilityError, match="of year 2021, not 2022"):
         charts.plot_inequality(summary(year=2021), **summary_kwargs())
-    with pytest.raises(UnavailableLevelError, match="not published for"):
+    with pytest.raises(UnavailableLevelError, match="not read for"):
         charts.plot_inequality(summary(), geo_vintage=2015, year=1999)
     crowd = pd.concat([groups()] * 100, ignore_index=True)
     with pytest.raises(ComparabilityError, match=r"at most 40 groups, got 300.*poverty_quintile"):
@@ -789,7 +789,7 @@ def test_levels_go_from_the_country_to_the_words_about_qpv():
     assert by_gid(ax, "country")[0].get_offsets()[:, 0].tolist() == [15.6]
     assert by_gid(ax, "inside")[0].get_offsets()[:, 0].tolist() == [45.0]
     assert by_gid(ax, "outside")[0].get_offsets()[:, 0].tolist() == [40.0]
-    assert texts(ax, "unpublished") == ["Non publié par QPV. Publié pour : pays (2024), région (2024)."]
+    assert texts(ax, "unpublished") == ["Par QPV : non publié. Lu pour : pays (2024), région (2024)."]
     assert texts(ax, "size")[0] == "15,6 % (n = 34 795)" or texts(ax, "size")[0] == "15,6 %  (n = 34 795)"
     assert "Aucune n'est celle d'un QPV" in notes(ax) and "Avis de 2024" in notes(ax)
     # nothing is drawn on the row of the QPV

@@ -235,7 +235,7 @@ def test_nothing_is_subtracted_from_a_median_or_a_score(indicator):
 
 
 def test_a_reference_that_is_not_published_lists_those_that_are():
-    with pytest.raises(UnavailableLevelError, match="published by QPV only"):
+    with pytest.raises(UnavailableLevelError, match="read by QPV only"):
         qs.compare("foreigner_share", geo_vintage=2015, year=2022)
     with pytest.raises(UnavailableLevelError, match="communes need most of these"):
         qs.compare("single_parent_recipient_share", geo_vintage=2015, year=2020, territory="Guadeloupe")

@@ -300,7 +300,7 @@ def test_errors_of_territories():
         maps.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Lozère")
     with pytest.raises(UnavailableLevelError, match="No outline of qpv 2015 in Guadeloupe"):
         maps.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Guadeloupe")
-    with pytest.raises(UnavailableLevelError, match="not published"):
+    with pytest.raises(UnavailableLevelError, match="not read"):
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2019)
     with pytest.raises(UnknownNameError, match="lang"):
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, lang="es")

@@ -169,7 +169,7 @@ def test_a_missing_value_is_words_only():
 def test_a_value_without_bounds_says_that_none_is_published():
     (quarter,) = data_of(explore(quarters([30.0])))["quarters"]
     said = {label: plain(text) for label, text in quarter["lines"]}
-    assert said["Intervalle"] == said["Effectif"] == "non publié"
+    assert said["Intervalle"] == said["Effectif"] == "absent du fichier"
 
 
 def test_hostile_names_are_text_everywhere():

@@ -105,7 +105,7 @@ def crosswalk(
     places = gazetteer()
     full = {}
     for vintage, drawn in zones.items():
-        # codes of which no outline is published: absent from the layer, present in the code tables
+        # codes of which no outline is read: absent from the layer, present in the code tables
         codes = places.qpv_in(None, vintage)[["geo_code"]]
         full[vintage] = drawn[["geo_code", "geometry"]].merge(codes, on="geo_code", how="outer")
     links = match_outlines(

@@ -38,8 +38,8 @@ _NOTES: dict[str, dict[str, str]] = {
         "en": "one structure whose location is uncertain at this distance",
     },
     "people": {
-        "fr": "population du quartier non publiée : pas de densité",
-        "en": "population of the quarter not published: no density",
+        "fr": "population du quartier sans valeur : pas de densité",
+        "en": "no value for the population of the quarter: no density",
     },
 }
 

@@ -155,7 +155,7 @@ def draw_map(
     Parameters
     ----------
     zones : GeoDataFrame
-        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is published). Where `flag`
+        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is read). Where `flag`
         is `estimated`, title, legend and notes say "estimate, not measured".
     indicator : Indicator
     geo_vintage, year : int

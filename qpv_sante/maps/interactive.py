@@ -227,7 +227,7 @@ def explore_zones(
     Parameters
     ----------
     zones : GeoDataFrame
-        One row a QPV: `geo_code, name, commune_names, value, flag, geometry` (missing where no outline is published),
+        One row a QPV: `geo_code, name, commune_names, value, flag, geometry` (missing where no outline is read),
         and where known `lower, upper, interval, n, denominator`.
     indicator, geo_vintage, year, background, place, focus, sources, classes, breaks, lang
         As in `draw_map`.

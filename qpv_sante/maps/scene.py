@@ -84,7 +84,7 @@ def draw_scene(
     ----------
     axes : Axes
     zones : GeoDataFrame
-        `geo_code, name, kind, number, flag, geometry` (missing where no outline is published).
+        `geo_code, name, kind, number, flag, geometry` (missing where no outline is read).
     colours : sequence of str
         One a class.
     place, background, focus

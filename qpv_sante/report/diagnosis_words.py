@@ -148,10 +148,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "near_note": {
         "fr": "Structures de FINESS situées dans le quartier, ou à cette distance au plus de son contour. Ce qui est "
         "là n'est pas ce à quoi les habitants ont accès : capacité, horaires, tarifs et patientèle ne sont pas connus. "
-        "Bornes du nombre : position à 100 m près, par convention, sa précision n'étant pas publiée.",
+        "Bornes du nombre : position à 100 m près, par convention, l'édition lue ne donnant pas sa précision.",
         "en": "Structures of FINESS in the quarter, or at most at that distance from its outline. What is there is not "
         "what residents can use: capacity, hours, fees and patients are not known. Bounds of the number: locations "
-        "within 100 m, by convention, as their precision is not published.",
+        "within 100 m, by convention, as the edition read does not give their precision.",
     },
     "near_absent": {
         "fr": "La source des structures ne couvre que l'Occitanie : rien n'est dit des quartiers d'ici. Ce n'est pas "
@@ -168,11 +168,11 @@ WORDS: dict[str, dict[str, Any]] = {
     "practices_note": {
         "fr": "Relation la plus forte que le lieu connu permette ; « même commune » : rien de plus fin n'est connu, "
         "ou le QPV est plus loin ; « même quartier de la ville » : ce quartier recoupe le QPV en partie. Entre "
-        "parenthèses, la précision du lieu ; celle de FINESS n'étant pas publiée, 100 m de doute sont admis par "
+        "parenthèses, la précision du lieu ; l'édition lue de FINESS ne la donnant pas, 100 m de doute sont admis par "
         "convention. Une liste tirée de documents, et non un recensement des pratiques.",
         "en": "The strongest relation that the known place allows; “same commune”: nothing finer is known, or the QPV "
         "is farther; “same quarter of the city”: that quarter overlaps the QPV in part. In brackets, the precision of "
-        "the place; as that of FINESS is not published, 100 m of doubt are allowed by convention. A list from "
+        "the place; as FINESS, as read, does not give its own, 100 m of doubt are allowed by convention. A list from "
         "documents, not a census of practices.",
     },
     "practices_none": {
@@ -181,8 +181,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "wilson": {"fr": "de {low} à {high}, intervalle de Wilson", "en": "{low} to {high}, Wilson's interval"},
     "no_interval": {
-        "fr": "effectif non publié : sans intervalle",
-        "en": "no sample size published, so no interval",
+        "fr": "effectif absent du document : sans intervalle",
+        "en": "no sample size in the document, so no interval",
     },
     "relation": {
         "inside": {"fr": "dans le QPV", "en": "inside the QPV"},
