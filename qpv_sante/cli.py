@@ -79,11 +79,10 @@ Place = Annotated[
 ]
 Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.", callback=_language)]
 # columns shown on a terminal, of a comparison or of a survey's table: the others go to files
-_COMPARED = (
-    *("territory", "level", "qpv_value", "qpv_lower", "qpv_upper", "value", "lower", "upper"),
-    *("reference_value", "reference_lower", "reference_upper", "difference", "ratio"),
-    *("n_used", "n_total", "n", "flag", "note"),
-)
+_REFERENCE = ("reference_value", "reference_lower", "reference_upper", "difference", "ratio")
+# of QPV, and of the larger territories that an indicator is known for
+_COMPARED = ("territory", "qpv_value", "qpv_lower", "qpv_upper", *_REFERENCE, "n_used", "n_total", "flag", "note")
+_COMPARED_AROUND = ("territory", "territory_level", "value", "lower", "upper", *_REFERENCE, "n", "flag", "note")
 TABLE_HELP = "Fichier à écrire : .csv, .parquet ou .json. Sans elle, le tableau s'affiche."
 
 
@@ -340,9 +339,11 @@ def compare(
         first = table.iloc[0]
         typer.echo(
             f"{listing.label_of(indicator, lang)} ({first['unit']}), {year}. Référence : "
-            f"{first.get('reference_label', first['reference'])}. Poids : {first.get('weight', 'sans objet')}."
+            f"{first['reference_label']}. Poids : {first['weight'] or 'sans objet'}."
         )
-        _print(table[[name for name in _COMPARED if name in table]])
+        shown = list(_COMPARED if (table["kind"] == "qpv").all() else _COMPARED_AROUND)
+        classes = [name for name in ("sex", "age") if table[name].nunique() > 1]
+        _print(table[[*shown[:1], *classes, *shown[1:]]])
     typer.echo(f"\n{listing.cite(table)}")
 
 

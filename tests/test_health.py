@@ -83,6 +83,12 @@ def test_the_figures_of_a_comparison_by_class_are_drawn():
     assert len(qs.plot_levels(HEALTH, year=2021, territory="Occitanie").get_yticklabels()) > 40
 
 
+def test_a_comparison_of_regions_is_a_trend_too():
+    ax = qs.plot_trend(qs.compare(DEPRESSION, geo_vintage=2015, year=2024, territory="Occitanie"))
+    points = [dots for dots in ax.collections if dots.get_gid() == "observed"]
+    assert [dots.get_offsets()[:, 1].tolist() for dots in points] == [[17.7]]
+
+
 def test_too_many_rows_are_told_with_what_was_not_done():
     every = qs.compare(HEALTH, geo_vintage=2015, year=2021, by="department")
     with pytest.raises(ComparabilityError, match=r"got \d+.*territory="):
