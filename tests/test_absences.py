@@ -11,7 +11,7 @@ import pytest
 import qpv_sante as qs
 from qpv_sante import absences
 from qpv_sante.absences import Absence
-from qpv_sante.catalogue import catalogue, catalogue_problems
+from qpv_sante.catalogue import Unpublished, catalogue, catalogue_problems, core_catalogue
 from qpv_sante.observations import MISSING_FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,10 +42,17 @@ def test_not_published_needs_a_source():
     assert absences.of_level("c2s_share", "region") is Absence.NOT_READ
 
 
+def test_nothing_is_said_unpublished_where_a_source_gives_it():
+    known = core_catalogue()
+    for indicator in known.indicators.values():
+        levels = {str(record["geo_level"]) for record in known.published(indicator.id)}
+        assert not levels & {level for one in indicator.unpublished for level in one.geo_levels}, indicator.id
+
+
 def test_a_claim_without_its_source_in_both_languages_is_refused():
     known = catalogue()
     one = known.indicator("c2s_share")
-    record = absences.Unpublished(geo_levels=["quarter"], source={"fr": "on le dit"})
+    record = Unpublished(geo_levels=["quarter"], source={"fr": "on le dit"})
     wrong = msgspec.structs.replace(one, unpublished=[record])
     said = " ".join(catalogue_problems(msgspec.structs.replace(known, indicators={**known.indicators, one.id: wrong})))
     assert "unknown geo_level 'quarter'" in said

@@ -136,7 +136,7 @@ def summarize_inequality(
     notes: list[str] = []
     by_status = isinstance(groups, str) and groups == "qpv_status"
     if by_status:
-        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang, sex=sex, age=age)
+        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang, sex, age)
     else:
         table, notes = _by_group(known, quarters, groups, geo_vintage, year, place, rank_year, lang)
     if known.selects_qpv:
@@ -198,7 +198,8 @@ def _by_status(
     place: Territory | None,
     reference: str,
     lang: style.Lang,
-    **classes: str,
+    sex: str,
+    age: str,
 ) -> pd.DataFrame:
     """QPV and their outside, as two groups."""
     from qpv_sante.references import parse_reference, reference_values
@@ -213,7 +214,7 @@ def _by_status(
     quarters = quarters[quarters["in_field"]]
     members = comparison.group_members(quarters, places, None, place, geo_vintage)
     inside = aggregation.pool(members, "group", kind=known.kind).iloc[0]
-    found = reference_values(parsed, known, members, quarters, year=year, lang=lang, **classes)
+    found = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex=sex, age=age)
     outside = comparison.with_enough_coverage(found, 0.9, lang).iloc[0]
     if pd.isna(outside["value"]):
         raise UnavailableLevelError(
