@@ -108,7 +108,7 @@ def parse_reference(reference: str, places: Gazetteer) -> Reference:
     if place.quarters or place.iris:
         hosts = places.communes.loc[places.communes_in(place), "code"]
         raise ComparabilityError(
-            f"{place.name} ({place.key}) is made of parts of communes: no published figures add up to it, so it is not "
+            f"{place.name} ({place.key}) is made of parts of communes: no figures read add up to it, so it is not "
             f"a reference. Pass what surrounds it: {', '.join('commune:' + hosts)}, or a named reference "
             f"({', '.join(REFERENCES)})."
         )

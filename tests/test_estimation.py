@@ -331,7 +331,7 @@ def test_a_department_with_a_withheld_age_has_no_estimate():
     with pytest.warns(UserWarning):
         frame = qs.estimate(HEALTH, predictors=["age"], allow_unvalidated=True, territory="department:53", lang="en")
     assert frame["value"].isna().all()
-    assert frame["reason"].str.contains("no published value").any()
+    assert frame["reason"].str.contains("no value read").any()
 
 
 def test_small_quarters_have_no_estimate(finances):

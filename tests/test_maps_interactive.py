@@ -226,7 +226,7 @@ def test_notes_and_sources_are_in_the_page():
     assert "Source: Insee" in footer and "Licence Ouverte 2.0" in footer and "Outlines: ANCT" in footer
     lines = {q["code"]: q for q in data_of(made)["quarters"]}
     assert lines["QP034001"]["box"] is None and lines["QP034001"]["layer"] == ""
-    assert ["", "No published outline: not on the map."] in lines["QP034001"]["lines"]
+    assert ["", "Outline not read: not on the map."] in lines["QP034001"]["lines"]
     assert (
         plain(read.one(tag="h1")["text"]) == RATE.label["en"].replace(" %", "%") == plain(read.one(tag="title")["text"])
     )

@@ -270,7 +270,7 @@ def _check_benchmark(indicator: str, benchmark: str | None) -> str | None:
     if benchmark not in valid:
         raise UnknownNameError(f"Unknown benchmark {benchmark!r}. {did_you_mean(benchmark, valid)} Or None.")
     raise UnavailableLevelError(
-        f"{indicator} has no published total by {benchmark}; pass benchmark={finest!r}, or None for none."
+        f"no total of {indicator} by {benchmark} is read; pass benchmark={finest!r}, or None for none."
     )
 
 

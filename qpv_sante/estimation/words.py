@@ -96,8 +96,8 @@ REASONS: dict[str, dict[str, str]] = {
     "floor": {"fr": "moins de {floor} habitants", "en": "fewer than {floor} inhabitants"},
     "population": {"fr": "population inconnue", "en": "population unknown"},
     "benchmark": {
-        "fr": "valeur publiée absente pour son territoire de calage",
-        "en": "no published value for the area it is benchmarked to",
+        "fr": "valeur absente des fichiers lus pour son territoire de calage",
+        "en": "no value read for the area it is benchmarked to",
     },
     "not_benchmarked": {
         "fr": "non calé malgré la demande : composition des {areas} inconnue selon {names}",

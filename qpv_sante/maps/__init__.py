@@ -44,8 +44,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
         "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
-        "undrawn": "QPV sans contour publié, non dessinés : {n}.",
-        "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
+        "undrawn": "QPV sans contour lu, non dessinés : {n}.",
+        "undrawn_valued": "QPV sans contour lu, non dessinés : {n}, dont {valued} avec une valeur.",
         "no_coast": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle.",
     },
     "en": {
@@ -57,8 +57,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
         "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
-        "undrawn": "QPV without a published outline, not drawn: {n}.",
-        "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
+        "undrawn": "QPV whose outline is not read, not drawn: {n}.",
+        "undrawn_valued": "QPV whose outline is not read, not drawn: {n}, of which {valued} with a value.",
         "no_coast": "Overseas: QPV are placed without coastline, each inset at its own scale.",
     },
 }

@@ -50,7 +50,7 @@ WORDS: dict[str, dict[str, str]] = {
         "place": "Lieu",
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "Dont estimation, non mesurée : {n}.",
-        "undrawn": "QPV sans contour publié, dans la liste seulement : {n}.",
+        "undrawn": "QPV sans contour lu, dans la liste seulement : {n}.",
         "no_outline": "Contour non lu : absent de la carte.",
         "no_background": "Contours de département non lus pour ce territoire : seuls les QPV sont situés.",
         "overseas": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle ; la barre d'échelle "
@@ -92,7 +92,7 @@ WORDS: dict[str, dict[str, str]] = {
         "place": "Place",
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "Of which estimate, not measured: {n}.",
-        "undrawn": "QPV without a published outline, in the list only: {n}.",
+        "undrawn": "QPV whose outline is not read, in the list only: {n}.",
         "no_outline": "Outline not read: not on the map.",
         "no_background": "Department outlines are not read for this territory: only QPV are placed.",
         "overseas": "Overseas: QPV are placed without coastline, each inset at its own scale; the scale bar holds for "

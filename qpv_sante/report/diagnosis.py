@@ -207,7 +207,7 @@ def _span(fact: dict[Any, Any], prefix: str, lang: style.Lang) -> str:
 
 
 def limits_section(lang: style.Lang) -> Section:
-    """What open data do not say by QPV, with the finest level at which it is known."""
+    """What the sources read do not say by QPV, with the finest level at which it is known."""
     rows = []
     for one in _limits():
         level, years = WORDS["limits_none"][lang], "–"

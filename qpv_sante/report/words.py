@@ -10,8 +10,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": {"name": "Contents", "skip": "Go to content"},
     },
     "absent_section": {
-        "fr": "Le rapport de ce territoire n'a pas de partie « {title} » : rien à montrer dans les données ouvertes.",
-        "en": "The report of this territory has no part {title!r}: nothing to show in open data.",
+        "fr": "Le rapport de ce territoire n'a pas de partie « {title} » : rien à montrer dans les sources lues.",
+        "en": "The report of this territory has no part {title!r}: nothing to show in the sources read.",
     },
     "text": {
         "fr": {
