@@ -54,7 +54,8 @@ def report(
         lives there; precarity against the references of `report.facts.references_of`; detailed comparisons, a map, the
         QPV ranked with the doubt on each rank, a summary of their inequality; then, each at the level where it is
         known and apart from the QPV, health, care supply and the practices of the project's documents; for Occitanie
-        the webinar's slide (see `qpv_sante.slide`); what the sources read do not say at that level. With a section of imported
+        the webinar's slide (see `qpv_sante.slide`); what the sources read do not say at that
+        level. With a section of imported
         figures where an import has rows for these QPV (see `import_observations`); the restriction notice of a
         restricted source is printed there and in the sources.
 
