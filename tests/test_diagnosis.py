@@ -456,7 +456,7 @@ def test_practices_keep_the_strongest_relation_and_their_intervals():
 
 
 def test_limits_give_the_level_from_the_catalogue(made):
-    rows = {row[0]: row[1:] for row in _section(made["occitanie"], "Ce que les données").table.rows}
+    rows = {row[0]: row[1:] for row in _section(made["occitanie"], "Ce que les sources").table.rows}
     assert rows["Épisodes dépressifs"][:2] == ["région", "2024"]
     assert rows["Santé perçue, maladies chroniques, limitations"][0] == "département"
     assert rows["Isolement"][0].startswith("aucun")
