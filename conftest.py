@@ -7,6 +7,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# no test depends on the speed of the machine: an example may take as long as it needs
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 _NETWORK = r"(?i)(https?|all|no)_proxy|(requests|curl)_ca_bundle|QPV_SANTE_MIRROR"
 

@@ -105,6 +105,8 @@ class Source(_Record, frozen=True):
     allowed_hosts: list[str] = []
     max_bytes: int = 200_000_000
     caveat: Text = {}
+    # territories that the producer says it covers: outside, it publishes nothing
+    field: Text = {}
     # an analyst's own file (`import_observations`), never downloaded; and the notice that must follow its figures
     imported: bool = False
     restriction: str = ""
@@ -167,6 +169,13 @@ class Series(_Record, frozen=True):
         return {column: [given] if isinstance(given, str) else given for column, given in self.rows.items()}
 
 
+class Unpublished(_Record, frozen=True):
+    """Levels at which an indicator is not published, and who says so: else it is only not read here."""
+
+    geo_levels: list[str]
+    source: Text
+
+
 class Indicator(_Record, frozen=True):
     """What is measured: definition, population, unit and the series that carry it."""
 
@@ -188,6 +197,7 @@ class Indicator(_Record, frozen=True):
     selects_qpv: bool = False
     estimable: bool = False
     incomparable_years: list[list[int]] = []
+    unpublished: list[Unpublished] = []
 
 
 class Catalogue(_Record, frozen=True):
@@ -271,7 +281,7 @@ class Catalogue(_Record, frozen=True):
     def check_published(
         self, indicator_id: str, *, geo_level: str | None, geo_vintage: int | None, year: int | None
     ) -> None:
-        """Refuse a level, zoning or year at which the indicator does not exist.
+        """Refuse a level, zoning or year at which no file of the catalogue gives the indicator.
 
         Raises
         ------
@@ -282,17 +292,22 @@ class Catalogue(_Record, frozen=True):
         asked = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
         wanted = {name: value for name, value in asked.items() if value is not None}
         if not any(all(record[name] == value for name, value in wanted.items()) for record in records):
-            if geo_level == "qpv" and self.indicator(indicator_id).estimable:
-                levels = " and ".join(dict.fromkeys(str(record["geo_level"]) for record in records))
-                raise UnavailableLevelError(
-                    f"{indicator_id} is not published per QPV. It is published for {levels}: "
-                    f"{describe_coverage(records)}. qs.estimate({indicator_id!r}, ...) gives a model-based value, "
-                    "which is not a measure."
-                )
-            given = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
-            raise UnavailableLevelError(
-                f"{indicator_id} is not published for {given}. Published: {describe_coverage(records)}."
+            known = self.indicator(indicator_id)
+            claims = [one.source["en"] for one in known.unpublished if geo_level in one.geo_levels]
+            where = "per QPV" if geo_level == "qpv" else f"for geo_level={geo_level!r}"
+            if claims:
+                absent = f"{indicator_id} is not published {where} ({'; '.join(claims)})."
+            elif geo_level == "qpv" and known.estimable:
+                absent = f"{indicator_id} is not read per QPV."
+            else:
+                given = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+                absent = f"{indicator_id} is not read for {given}: no file of the catalogue gives it."
+            estimated = (
+                f" qs.estimate({indicator_id!r}, ...) gives a model-based value, which is not a measure."
+                if geo_level == "qpv" and known.estimable
+                else ""
             )
+            raise UnavailableLevelError(f"{absent} Read: {describe_coverage(records)}.{estimated}")
 
 
 def describe_coverage(records: list[dict[str, object]]) -> str:
@@ -397,6 +412,10 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
         texts = (indicator.label, indicator.short, indicator.unit, indicator.definition, indicator.population)
         if any(set(text) != {"fr", "en"} for text in texts) or set(indicator.caveats) - {"fr", "en"}:
             found.append(f"{where}: texts are given in fr and en, no other language and none missing")
+        for one in indicator.unpublished:
+            found += [f"{where}: unpublished: unknown geo_level {n!r}" for n in one.geo_levels if n not in LEVELS]
+            if set(one.source) != {"fr", "en"}:
+                found.append(f"{where}: unpublished needs its source in fr and en: who says so")
         if indicator.weight and indicator.weight not in catalogue.indicators:
             found.append(f"{where}: unknown weight {indicator.weight!r}")
         if indicator.kind == "rate" and not indicator.range:

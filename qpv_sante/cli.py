@@ -79,11 +79,10 @@ Place = Annotated[
 ]
 Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.", callback=_language)]
 # columns shown on a terminal, of a comparison or of a survey's table: the others go to files
-_COMPARED = (
-    *("territory", "level", "qpv_value", "qpv_lower", "qpv_upper", "value", "lower", "upper"),
-    *("reference_value", "reference_lower", "reference_upper", "difference", "ratio"),
-    *("n_used", "n_total", "n", "flag", "note"),
-)
+_REFERENCE = ("reference_value", "reference_lower", "reference_upper", "difference", "ratio")
+# of QPV, and of the larger territories that an indicator is known for
+_COMPARED = ("territory", "qpv_value", "qpv_lower", "qpv_upper", *_REFERENCE, "n_used", "n_total", "flag", "note")
+_COMPARED_AROUND = ("territory", "territory_level", "value", "lower", "upper", *_REFERENCE, "n", "flag", "note")
 TABLE_HELP = "Fichier à écrire : .csv, .parquet ou .json. Sans elle, le tableau s'affiche."
 
 
@@ -266,9 +265,11 @@ def provenance(
     year: Annotated[int, typer.Argument(help="Année de référence du chiffre, par exemple 2019.")],
     geo_vintage: Annotated[int | None, typer.Option(help="Zonage, où le code en a plusieurs.")] = None,
     geo_level: Annotated[str | None, typer.Option(help="Niveau, où le code en a plusieurs : qpv, commune...")] = None,
-    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
-    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
-    category: Annotated[str, typer.Option(help="_T (ensemble) ou une catégorie publiée.")] = "_T",
+    sex: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T, F ou M.")] = "auto",
+    age: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T ou une classe.")] = "auto",
+    category: Annotated[
+        str, typer.Option(help="auto (ensemble, sinon chaque catégorie), _T ou une catégorie.")
+    ] = "auto",
     file: Annotated[
         Path | None, typer.Option(help="Fichier d'un import, qui n'est pas gardé avec les données.")
     ] = None,
@@ -299,14 +300,16 @@ def compare(
     year: Year,
     reference: Annotated[
         str, typer.Option(help="Référence : commune, rest_of_commune, epci, urban_unit, region... ou un territoire.")
-    ] = "commune",
+    ] = "auto",
     by: Annotated[str, typer.Option(help="Lignes : region, department, epci, commune, qpv, ou none.")] = "region",
     territory: Place = None,
-    sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
-    age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
-    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "bounds",
+    sex: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T, F ou M.")] = "auto",
+    age: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T ou une classe.")] = "auto",
+    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "auto",
     level: Annotated[float, typer.Option(help="Niveau de confiance de process.")] = 0.95,
-    min_coverage: Annotated[float, typer.Option(help="Part des habitants que la référence doit couvrir.")] = 0.9,
+    min_coverage: Annotated[
+        float | None, typer.Option(help="Part des habitants que la référence doit couvrir (0,9 par défaut).")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help=TABLE_HELP)] = None,
     lang: Language = "fr",
 ) -> None:
@@ -336,9 +339,11 @@ def compare(
         first = table.iloc[0]
         typer.echo(
             f"{listing.label_of(indicator, lang)} ({first['unit']}), {year}. Référence : "
-            f"{first.get('reference_label', first['reference'])}. Poids : {first.get('weight', 'sans objet')}."
+            f"{first['reference_label']}. Poids : {first['weight'] or 'sans objet'}."
         )
-        _print(table[[name for name in _COMPARED if name in table]])
+        shown = list(_COMPARED if (table["kind"] == "qpv").all() else _COMPARED_AROUND)
+        classes = [name for name in ("sex", "age") if table[name].nunique() > 1]
+        _print(table[[*shown[:1], *classes, *shown[1:]]])
     typer.echo(f"\n{listing.cite(table)}")
 
 

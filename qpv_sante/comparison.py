@@ -17,7 +17,8 @@ from qpv_sante.errors import (
 )
 from qpv_sante.geography import QPV_ZONINGS, fold
 from qpv_sante.health import published_by_qpv
-from qpv_sante.quarter_values import quarters_with_values
+from qpv_sante.observations import AUTO
+from qpv_sante.quarter_values import classes_by_qpv, quarters_with_values
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
 from qpv_sante.territories import Gazetteer, Territory
 
@@ -33,6 +34,9 @@ COMPARISON_COLUMNS = (
     *("reference_n_used", "reference_n_total", "reference_coverage"),
     *("qpv_min", "qpv_q1", "qpv_median", "qpv_q3", "qpv_max"),
     *("weight", "unit", "flag", "note", "source", "reference_source", "licence"),
+    # of whom and of when, for every row: QPV, a larger territory, or a survey
+    *("kind", "perimeter", "label", "year_label", "value", "lower", "upper", "n", "reference_n", "reference_note"),
+    "publication",
 )
 ALL_FRANCE = Territory("country", "F", "France")
 
@@ -44,13 +48,13 @@ def compare(
     *,
     geo_vintage: int,
     year: int,
-    reference: str | None = "commune",
+    reference: str | None = AUTO,
     by: str | None = "region",
     territory: str | Territory | None = None,
-    sex: str = "_T",
-    age: str = "_T",
-    min_coverage: float = 0.9,
-    interval: str = "bounds",
+    sex: str = AUTO,
+    age: str = AUTO,
+    min_coverage: float | None = None,
+    interval: str = AUTO,
     level: float = 0.95,
     lang: str = "fr",
 ) -> pd.DataFrame:
@@ -67,18 +71,20 @@ def compare(
     reference : str or None
         `commune`, `rest_of_commune`, `epci`, `urban_unit`, `rest_of_urban_unit`, `department`,
         `region`, `country`, or a territory by name or typed code (`"region:76"`). All but the `rest_of_`
-        contain the QPV themselves. None gives the QPV side alone.
+        contain the QPV themselves. None gives the QPV side alone. `auto`: `commune`, and `country` for an indicator
+        that no source gives by QPV.
     by : str or None
         Territories to group QPV by: `region`, `department`, `epci`, `urban_unit`, `commune`, `qpv`;
         None for one row.
     territory : str, optional
         Keep the QPV of this territory only.
     sex, age : str
-        `_T` for the total.
-    min_coverage : float
-        Least share of a reference's people that must have a published figure; below, its value is
+        `auto`: the total, or a row for every class where no total is published; `_T` for the total alone.
+    min_coverage : float, optional
+        Least share of a reference's people that must have a published figure, 0.9 by default; below, its value is
         missing and the note says why.
-    interval : {"bounds", "process"}
+    interval : {"auto", "bounds", "process"}
+        `auto`: `bounds`, or the published intervals of an indicator that no source gives by QPV.
         `bounds`: what rounding and secrecy leave unknown; exhaustive sources have no sampling error.
         `process`: Wilson interval of each rate, as if its count were one outcome of a random process; where a
         QPV is withheld the bounds of secrecy stay. Limits of difference and ratio combine them by MOVER for a
@@ -101,6 +107,11 @@ def compare(
         express: `rounding`, `secrecy` (QPV without a value at the lowest, then the highest, of the
         observed distribution) or `process`.
 
+        `kind` and `perimeter` say whose figure `value, lower, upper, n` is: `qpv` (`in_qpv`: the same as `qpv_value`),
+        `published` (`all`: a region or department, for an indicator that no source gives by QPV; `qpv_value` is then
+        missing, and so are the counts of QPV) or `survey_contrast` (`in_qpv`: a national survey inside QPV or ZUS).
+        See `qpv_sante.health.compare_health`.
+
     Raises
     ------
     UnknownNameError
@@ -109,7 +120,8 @@ def compare(
         No figure by QPV of that zoning and year, or none for that reference; the message lists
         those that exist.
     ComparabilityError
-        A rest of a median or of a score.
+        A rest of a median or of a score. Or `reference`, `interval`, `min_coverage` or `level` given for an indicator
+        that no source gives by QPV, where they would change nothing.
 
     Examples
     --------
@@ -124,11 +136,53 @@ def compare(
     if not published_by_qpv(indicator):
         from qpv_sante.health import compare_health
 
+        _refuse_ignored(indicator, reference, interval, min_coverage, level)
         # not published by QPV: the territory's own published value, and what surveys found inside and outside
         return compare_health(indicator, year=year, territory=territory, by=by, sex=sex, age=age, lang=lang)
+    reference = "commune" if reference == AUTO else reference
+    interval = "bounds" if interval == AUTO else interval
+    min_coverage = 0.9 if min_coverage is None else min_coverage
     place = loading.gazetteer().resolve(territory)
-    asked = (indicator, geo_vintage, year, reference, by, place, sex, age, min_coverage, interval, level, lang)
-    return store.remembered(("compare", *asked), lambda: _compared(*asked))
+    known = catalogue().indicator(indicator)
+    tables = []
+    for one_sex, one_age in classes_by_qpv(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age):
+        asked = (
+            indicator,
+            geo_vintage,
+            year,
+            reference,
+            by,
+            place,
+            one_sex,
+            one_age,
+            min_coverage,
+            interval,
+            level,
+            lang,
+        )
+        tables.append(store.remembered(("compare", *asked), lambda asked=asked: _compared(*asked)))  # type: ignore[misc]
+    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    table.attrs = tables[0].attrs
+    return table
+
+
+def _refuse_ignored(
+    indicator: str, reference: str | None, interval: str, min_coverage: float | None, level: float
+) -> None:
+    """Refuse what would change nothing for an indicator that no source gives by QPV."""
+    given = {
+        "reference": (reference, reference in (AUTO, "country")),
+        "interval": (interval, interval == AUTO),
+        "min_coverage": (min_coverage, min_coverage is None),
+        "level": (level, level == 0.95),
+    }
+    ignored = [f"{name}={value!r}" for name, (value, idle) in given.items() if not idle]
+    if ignored:
+        raise ComparabilityError(
+            f"{', '.join(ignored)}: it would change nothing for {indicator}, which no source read gives by QPV. "
+            "compare gives it for regions or departments, against the country, with the producer's intervals. "
+            "Leave it out (reference='country' is accepted)."
+        )
 
 
 def _compared(
@@ -194,7 +248,16 @@ def _compared(
         reference_label=parsed.label(lang) if parsed else "",
         unit=known.unit["en" if lang == "en" else "fr"],
         licence=catalogue().source(str(quarters["source"].dropna().iloc[0])).licence,
+        kind="qpv",
+        perimeter="in_qpv",
+        label=known.label["en" if lang == "en" else "fr"],
+        year_label=style.year_label(known, quarters["source"].dropna().astype("str").unique(), year, lang),
+        n=float("nan"),
+        reference_n=float("nan"),
+        reference_note="",
+        publication="",
     )
+    result = result.assign(**{name: result[f"qpv_{name}"] for name in ("value", "lower", "upper")})
     result = result[list(COMPARISON_COLUMNS)].sort_values(
         "territory", key=lambda names: names.map(fold), ignore_index=True
     )
@@ -247,8 +310,9 @@ def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, 
 def _check_arguments(by: str | None, interval: str, geo_vintage: int) -> None:
     if by is not None and by not in GROUPINGS:
         raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
-    if interval not in ("bounds", "process"):
-        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('bounds', 'process'))}")
+    intervals = (AUTO, "bounds", "process")
+    if interval not in intervals:
+        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, intervals)}")
     if geo_vintage not in QPV_ZONINGS:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage!r}. Zonings: {', '.join(map(str, QPV_ZONINGS))}.")
 
@@ -302,10 +366,12 @@ def without_quarters(place: Territory, places: Gazetteer, geo_vintage: int) -> s
     try_ = (
         f"It has {number} of the {other} zoning: pass geo_vintage={other}."
         if number
-        else "Nor has it any of the other zoning: take a larger territory, such as its department or region; figures "
+        else "Nor any of the other zoning: take a larger territory, such as its department or region; figures "
         "of the territory itself are in qs.load_observations(..., territory=...)."
     )
-    return f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to compare. {try_}"
+    return (
+        f"{place.name} ({place.key}): no QPV of the {geo_vintage} zoning in the files read, nothing to compare. {try_}"
+    )
 
 
 def with_enough_coverage(other: pd.DataFrame, least: float, lang: str) -> pd.DataFrame:

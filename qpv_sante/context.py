@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import listing, loading, store, style
+from qpv_sante import absences, listing, loading, store, style
 from qpv_sante.arguments import checked
-from qpv_sante.catalogue import catalogue
+from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError
 from qpv_sante.health import NOTES, compare_health
-from qpv_sante.observations import FLAG_LABELS
+from qpv_sante.quarter_values import other_years
 
 CONTEXT_COLUMNS = (
     *("part", "level", "level_label", "territory", "indicator", "label", "age", "year"),
@@ -55,8 +55,9 @@ _WORDS: dict[str, dict[str, str]] = {
     },
 }
 _NOTES: dict[str, dict[str, str]] = {
-    "zoning": {"fr": "non publié pour le zonage {vintage}", "en": "not published for the {vintage} zoning"},
-    "field": {"fr": "non publié pour ce territoire", "en": "not published for this territory"},
+    "zoning": {"fr": "{word} pour le zonage {vintage}", "en": "{word} for the {vintage} zoning"},
+    "field": {"fr": "le fichier n'a pas ce territoire", "en": "the file does not have this territory"},
+    "last": {"fr": "dernière valeur lue : {value} en {year}", "en": "last value read: {value} in {year}"},
     "imported": {"fr": "fichier importé : {title}", "en": "imported file: {title}"},
 }
 _SEPARATOR = {"fr": " ; ", "en": "; "}
@@ -121,7 +122,7 @@ class Context:
             number(row["value"]),
             span.format(number(row["lower"]), number(row["upper"])) if pd.notna(row["lower"]) else "–",
             style.format_number(row["n"], 0, lang=self.lang),
-            FLAG_LABELS[str(row["flag"])][self.lang],
+            absences.status(str(row["flag"]), self.lang),
             str(row["source"]),
             style.typography(str(row["note"]), self.lang),
         )
@@ -169,8 +170,8 @@ def context(qpv: str, *, lang: str = "fr") -> Context:
     -------
     Context
         `frame`: one row a figure, with its level, value (in `unit`), published interval and sample, year, flag and
-        source, and a note: pooled from departments, not published for this zoning or territory, imported. Health
-        figures are those of the department, region and country, and labelled so: none is the quarter's, but for
+        source, and a note: pooled from departments, not read or not published for this zoning or territory, imported.
+        Health figures are those of the department, region and country, and labelled so: none is the quarter's, but for
         rows of an imported file (`import_observations`), which come with its notice.
 
     Raises
@@ -199,7 +200,7 @@ def context(qpv: str, *, lang: str = "fr") -> Context:
     rows = [_measured(place.code, place.name, indicator, year, vintage, code) for indicator, year in MEASURED[vintage]]
     others = {indicator for listed in MEASURED.values() for indicator, _ in listed}
     absent = [name for name in catalogue().indicators if name in others - {name for name, _ in MEASURED[vintage]}]
-    rows += [_not_published(name, place.name, vintage, code) for name in absent if not _published(name, vintage)]
+    rows += [_absent(name, place.name, vintage, code) for name in absent if not _published(name, vintage)]
     rows += _imported(place.code, place.name, vintage, code)
     parts = [pd.DataFrame(rows)]
     for indicator, year, level in AROUND:
@@ -229,8 +230,23 @@ def _measured(geo_code: str, name: str, indicator: str, year: int, vintage: int,
         "unit": known.unit[lang],
         "flag": str(found["flag"]),
         "source": str(rows["source"].iloc[0]),
-        "note": "",
+        "note": ""
+        if pd.notna(found["value"])
+        else _why_missing(known, rows, geo_code, vintage, str(found["flag"]), lang),
     }
+
+
+def _why_missing(known: Indicator, rows: pd.DataFrame, geo_code: str, vintage: int, flag: str, lang: style.Lang) -> str:
+    """Why the quarter has no value, and its last one of another year."""
+    listed = bool((rows["geo_code"] == geo_code).any())
+    why = absences.reason(flag, lang, source=str(rows["source"].iloc[0]), listed=listed)
+    others = other_years(known.id, geo_code, vintage, int(rows["year"].iloc[0]))
+    if others.empty:
+        return why
+    last = others.iloc[-1]
+    symbol = style.unit_symbol(known.unit[lang])
+    value = style.format_number(last["value"], known.decimals, lang=lang, symbol=symbol)
+    return _SEPARATOR[lang].join([why, _NOTES["last"][lang].format(value=value, year=last["year"])])
 
 
 def _of_quarter(indicator: str, name: str, lang: style.Lang) -> dict[str, object]:
@@ -251,8 +267,8 @@ def _published(indicator: str, vintage: int) -> bool:
     return any(record["geo_level"] == "qpv" and record["geo_vintage"] == vintage for record in records)
 
 
-def _not_published(indicator: str, name: str, vintage: int, lang: style.Lang) -> dict[str, object]:
-    """A row that says that a figure known for the other zoning is not published for this one."""
+def _absent(indicator: str, name: str, vintage: int, lang: style.Lang) -> dict[str, object]:
+    """A row that says that a figure read for the other zoning is not read, or not published, for this one."""
     known = catalogue().indicator(indicator)
     return {
         **_of_quarter(indicator, name, lang),
@@ -261,7 +277,7 @@ def _not_published(indicator: str, name: str, vintage: int, lang: style.Lang) ->
         "unit": known.unit[lang],
         "flag": "unavailable",
         "source": "",
-        "note": _NOTES["zoning"][lang].format(vintage=vintage),
+        "note": _NOTES["zoning"][lang].format(word=absences.word_of_level(indicator, "qpv", lang), vintage=vintage),
     }
 
 
@@ -283,7 +299,7 @@ def _imported(geo_code: str, name: str, vintage: int, lang: style.Lang) -> list[
                     continue
                 rows.append(
                     {
-                        **_not_published(indicator.id, name, vintage, lang),
+                        **_absent(indicator.id, name, vintage, lang),
                         "age": str(own["age"]),
                         "year": str(year),
                         **{column: own[column] for column in ("value", "lower", "upper", "n")},
@@ -310,6 +326,8 @@ def _outside_field(table: pd.DataFrame, geo_code: str, level: str, lang: style.L
 
 def _around(table: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
     """The territory's rows, each followed by the country's."""
+    labels = [listing.level_label(level, lang) for level in table["territory_level"]]
+    table = table.assign(level=table["territory_level"], level_label=labels, year=table["year_label"])
     territory = table.assign(order=0)
     country = table.assign(
         order=1,

@@ -1,6 +1,6 @@
 """What surveys and reports say of priority neighbourhoods against the rest, and what producers say of regions.
 
-These are the only health contrasts that exist between QPV (or the ZUS before them) and what surrounds
+These are the health contrasts that were found between QPV (or the ZUS before them) and what surrounds
 them. They are national, come without interval, and some are known only through the press.
 """
 
@@ -134,7 +134,7 @@ def load_survey_contrasts(
     ----------
     indicator : str, optional
         `self_perceived_health_good`, `care_forgone_for_money`, `poverty_rate`; all by default. Most are
-        not indicators of the catalogue: no open file carries them.
+        not indicators of the catalogue: no file read carries them.
     perimeter : {"ZUS", "QPV"}, optional
         All by default. ZUS (until 2014) are not QPV.
     lang : {"fr", "en"}

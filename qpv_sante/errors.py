@@ -59,7 +59,7 @@ class ComparabilityError(QpvSanteError, ValueError):
 
 
 class UnavailableLevelError(ComparabilityError):
-    """An indicator that is not published at the level, zoning or year asked for."""
+    """An indicator that no source read gives at the level, zoning or year asked for."""
 
 
 class DisclosureError(QpvSanteError, ValueError):

@@ -66,14 +66,14 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "flagged as fragile by its producer",
     },
     "fragile": {"fr": "{n} QPV au chiffre fragile", "en": "{n} QPV with a fragile figure"},
-    "partial": {"fr": "{missing} QPV sans valeur publiée", "en": "{missing} QPV without a published value"},
+    "partial": {"fr": "{missing} QPV sans valeur", "en": "{missing} QPV without a value"},
     "secrecy": {"fr": "les bornes viennent du secret statistique", "en": "the bounds come from statistical secrecy"},
     "undecided": {
         "fr": "Aucune direction n'est établie pour : {names}.",
         "en": "No direction is established for: {names}.",
     },
     "none": {
-        "fr": "Aucun écart n'a de direction établie avec les chiffres publiés.",
+        "fr": "Aucun écart n'a de direction établie avec les chiffres lus.",
         "en": "No gap has an established direction with the published figures.",
     },
     "more": {

@@ -13,16 +13,10 @@ import pandas as pd
 from qpv_sante import aggregation, listing, loading, style
 from qpv_sante.catalogue import Indicator, catalogue, core_catalogue, describe_coverage
 from qpv_sante.errors import UnavailableLevelError, UnknownNameError, did_you_mean
+from qpv_sante.observations import AUTO
 from qpv_sante.territories import FRANCE, Territory
 
 HEALTH_LEVELS = ("region", "department")
-HEALTH_COLUMNS = (
-    *("kind", "territory", "territory_code", "level", "level_label", "indicator", "label", "year", "sex", "age"),
-    *("value", "lower", "upper", "interval", "n"),
-    *("reference", "reference_label", "reference_value", "reference_lower", "reference_upper", "reference_n"),
-    *("difference", "difference_lower", "difference_upper", "unit", "flag", "note", "reference_note"),
-    *("source", "reference_source", "publication", "licence"),
-)
 # Contrasts of general health: the nearest that exist where an indicator has none of its own
 RELATED = ("self_perceived_health_good", "self_perceived_health_bad", "health_problem", "care_forgone_for_money")
 NOTES: dict[str, dict[str, str]] = {
@@ -39,13 +33,13 @@ NOTES: dict[str, dict[str, str]] = {
         "en": "one department withheld out of {total}",
     },
     "related": {
-        "fr": "aucun contraste publié pour cet indicateur : contraste d'une autre question de santé",
-        "en": "no contrast published for this indicator: contrast of another health question",
+        "fr": "aucun contraste lu pour cet indicateur : contraste d'une autre question de santé",
+        "en": "no contrast read for this indicator: contrast of another health question",
     },
-    "no_interval": {"fr": "aucun intervalle publié", "en": "no interval published"},
+    "no_interval": {"fr": "aucun intervalle dans le fichier", "en": "no interval in the file"},
     "no_country": {
-        "fr": "aucune valeur de la France pour ce sexe et cet âge dans cette source",
-        "en": "no value of France for this sex and age in this source",
+        "fr": "aucune valeur de la France pour ce sexe et cet âge dans le fichier lu",
+        "en": "no value of France for this sex and age in the file read",
     },
 }
 
@@ -70,8 +64,8 @@ def compare_health(
     year: int,
     territory: str | Territory | None = None,
     by: str | None = None,
-    sex: str = "_T",
-    age: str = "_T",
+    sex: str = AUTO,
+    age: str = AUTO,
     lang: str = "fr",
 ) -> pd.DataFrame:
     r"""Regional or departmental values of an indicator against the country, then the survey contrasts.
@@ -86,18 +80,21 @@ def compare_health(
     by : {"region", "department"}, optional
         The finest published by default.
     sex, age : str
-        `_T` for the total. An indicator published by age classes alone (perceived health) gives one row a class.
+        `auto`: the total, or one row a class for an indicator published by age classes alone (perceived health).
+        `_T` for the total alone.
     lang : {"fr", "en"}
         Language of the labels.
 
     Returns
     -------
     DataFrame
-        Columns of `HEALTH_COLUMNS`, in the indicator's unit. Rows of `kind` "published" compare a territory
-        with the country, which holds it; rows of `kind` "survey_contrast" give what a national survey found inside
-        and outside priority neighbourhoods (`level` "country", value inside, reference outside), without
-        interval or sample size; their `indicator` says what was asked. `interval` is `sampling` where
-        published, else `none`. `note` is about the territory's value, `reference_note` about the country's.
+        Columns of `comparison.COMPARISON_COLUMNS`, in the indicator's unit. Rows of `kind` "published" compare a
+        territory (`value`, `perimeter` "all") with the country, which holds it; rows of `kind` "survey_contrast" give
+        what a national survey found inside and outside priority neighbourhoods (`territory_level` "country", `value`
+        inside, reference outside), without interval or sample size; their `indicator` and `label` say what was asked,
+        their `year` is the last of those of `year_label`. `interval` is `sampling` where published, else `none`.
+        `note` is about the territory's value, `reference_note` about the country's. Columns of QPV (`qpv_value`,
+        `n_used`, `geo_vintage`...) are missing: none of these values is that of a QPV.
         Sources are the package's own: imported figures by QPV do not take the place of these.
 
     Raises
@@ -133,13 +130,14 @@ def compare_health(
     codes = _codes_around(place, by)
     rows, level = _published_rows(known, by, year, sex, age)
     areas = _values(rows, level, by, known, lang)
-    country = _country(known, rows, level, year, sex, age, lang)
+    country = _country(known, rows, level, year, lang)
     areas = areas[areas["geo_code"].isin(codes)]
     if areas.empty:
         where = f"{place.name} ({place.key})" if place else "France"
         others = _other_classes(known, level, by, codes, year)
+        given = ", ".join(f"{part}={'/'.join(rows[part].astype('str').unique())!r}" for part in ("sex", "age"))
         raise UnavailableLevelError(
-            f"{indicator} of {year}: no {by} published in {where} for sex={sex!r}, age={age!r}.{others}"
+            f"{indicator} of {year}: the file read gives no {by} in {where} for {given}.{others}"
         )
     joined = areas.merge(country, on=["sex", "age"], how="left", suffixes=("", "_country"))
     result = pd.DataFrame(
@@ -147,11 +145,12 @@ def compare_health(
             "kind": "published",
             "territory": [places.name_of(by, code) for code in joined["geo_code"]],
             "territory_code": by + ":" + joined["geo_code"],
-            "level": by,
-            "level_label": listing.level_label(by, lang),
+            "territory_level": by,
+            "perimeter": "all",
             "indicator": indicator,
             "label": listing.label_of(known, lang),
-            "year": str(year),
+            "year": year,
+            "year_label": style.year_label(known, joined["source"].unique(), year, lang),
             **joined[["sex", "age", "value", "lower", "upper", "interval", "n", "flag", "source"]],
             "reference": "country",
             "reference_label": {"fr": "France (comprend le territoire)", "en": "France (holds the territory)"}[lang],
@@ -172,13 +171,25 @@ def compare_health(
     result["difference"] = result["value"] - result["reference_value"]
     result["difference_lower"] = result["lower"] - result["reference_upper"]
     result["difference_upper"] = result["upper"] - result["reference_lower"]
-    # by first year of age, else "5 to 24" would come after "25 to 59"
-    result["order"] = result["age"].str.extract(r"(\d+)")[0].astype(float).fillna(-1)
-    result = result.sort_values(["order", "age", "sex", "territory"], ignore_index=True)
-    contrasts = contrast_rows(indicator, lang)
-    table = pd.concat([result[list(HEALTH_COLUMNS)], contrasts], ignore_index=True)
-    table.attrs = {"indicator": indicator, "level": by, "year": year}
+    result["ratio"] = result["value"] / result["reference_value"].where(result["reference_value"] != 0)
+    order = {age: rank for rank, age in enumerate(loading.sorted_classes(result["age"].unique()))}
+    result = result.assign(order=result["age"].map(order))
+    result = result.sort_values(["order", "sex", "territory"], ignore_index=True)
+    table = pd.concat([_as_comparison(result), contrast_rows(indicator, lang)], ignore_index=True)
+    whole = place or FRANCE
+    table.attrs = {"indicator": indicator, "level": by, "year": year, "origin": rows.attrs.get("origin", {})}
+    table.attrs |= {"territory": whole.key, "territory_name": whole.name}
+    if len(order) > 1:
+        table.attrs["classes"] = {"age": list(order)}
     return table
+
+
+def _as_comparison(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns of `compare`; those that are about QPV stay missing."""
+    from qpv_sante.comparison import COMPARISON_COLUMNS
+
+    full = rows.reindex(columns=list(COMPARISON_COLUMNS))
+    return full.astype({"geo_vintage": "Int64", "weight": "object", "ratio": "float64"}).fillna({"weight": ""})
 
 
 def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
@@ -192,7 +203,7 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of `HEALTH_COLUMNS`; `note` says when the contrast is that of another question, and through
+        Columns of `compare`; `note` says when the contrast is that of another question, and through
         whom a value is known.
     """
     from qpv_sante.contrasts import load_survey_contrasts
@@ -205,17 +216,16 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
     related = "" if len(own) else NOTES["related"][code]
     by_way = {"fr": "connu par", "en": "known through"}[code]
     via = [f"{by_way} {name}" if name else "" for name in found["via"]]
-    empty: dict[str, Any] = dict.fromkeys(HEALTH_COLUMNS, float("nan"))
-    columns = {
-        **empty,
+    columns: dict[str, Any] = {
         "kind": "survey_contrast",
         "territory": found["perimeter"].map({"QPV": "QPV, France", "ZUS": "ZUS, France"}),
         "territory_code": "country:F",
-        "level": "country",
-        "level_label": listing.level_label("country", code),
+        "territory_level": "country",
+        "perimeter": "in_qpv",
         "indicator": found["indicator"],
         "label": found["label"],
-        "year": found["year"],
+        "year": found["year"].str.extract(r"(\d{4})\D*$")[0].astype("int64"),
+        "year_label": found["year"],
         "sex": "_T",
         "age": "_T",
         "value": found["inside"],
@@ -224,6 +234,7 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
         "reference_label": found["reference_label"],
         "reference_value": found["outside"],
         "difference": found["inside"] - found["outside"],
+        "ratio": found["inside"] / found["outside"],
         "unit": found["unit"],
         "flag": "observed",
         "note": [_joined(related, one, caveat, lang=code) for one, caveat in zip(via, found["caveat"], strict=True)],
@@ -233,7 +244,7 @@ def contrast_rows(indicator: str, lang: str = "fr") -> pd.DataFrame:
         "publication": found["source"],
         "licence": "",
     }
-    return pd.DataFrame(columns, index=found.index)[list(HEALTH_COLUMNS)]
+    return _as_comparison(pd.DataFrame(columns, index=found.index))
 
 
 def _level(known: Indicator, by: str | None, year: int) -> str:
@@ -250,13 +261,11 @@ def _level(known: Indicator, by: str | None, year: int) -> str:
             raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, HEALTH_LEVELS)}")
         listed = " or ".join(f"by={level!r}" for level in possible) or "none"
         raise UnavailableLevelError(
-            f"{known.id} of {year} is not published by {by}. "
-            f"Published: {describe_coverage(records)}. Possible: {listed}."
+            f"{known.id} of {year} is not read by {by}. Read: {describe_coverage(records)}. Possible: {listed}."
         )
     if not possible:
         raise UnavailableLevelError(
-            f"{known.id} of {year} is published neither by region nor by department. "
-            f"Published: {describe_coverage(records)}."
+            f"{known.id} of {year} is read neither by region nor by department. Read: {describe_coverage(records)}."
         )
     return by or possible[0]
 
@@ -286,15 +295,9 @@ def _published_rows(known: Indicator, by: str, year: int, sex: str, age: str) ->
     """Published rows of the level, or of the departments that compose it; one age class or all of them."""
     levels = {str(record["geo_level"]) for record in published_records(known.id) if record["year"] == year}
     level = by if by in levels else "department"
-    every = loading.load_observations(known.id, geo_level=level, year=year, sex=sex, age=None)
+    every = loading.load_observations(known.id, geo_level=level, year=year, sex=sex, age=age)
     every["age"] = every["age"].astype("str")
-    if age == "_T" and not (every["age"] == "_T").any():
-        return every, level
-    chosen = every[every["age"] == age]
-    if chosen.empty:
-        ages = ", ".join(sorted(every["age"].unique()))
-        raise UnavailableLevelError(f"{known.id} of {year} has no age class {age!r} by {level}. Published: {ages}.")
-    return chosen, level
+    return every, level
 
 
 def _other_classes(known: Indicator, level: str, by: str, codes: set[str], year: int) -> str:
@@ -349,9 +352,7 @@ def _pool(parts: pd.DataFrame, known: Indicator, lang: str) -> pd.DataFrame:
     return pd.concat(pieces, ignore_index=True)
 
 
-def _country(
-    known: Indicator, rows: pd.DataFrame, level: str, year: int, sex: str, age: str, lang: str
-) -> pd.DataFrame:
+def _country(known: Indicator, rows: pd.DataFrame, level: str, year: int, lang: str) -> pd.DataFrame:
     """The country's value by sex and age: published, else made of its departments, else missing."""
     columns = ["sex", "age", "value", "lower", "upper", "n", "source", "note"]
     levels = {str(record["geo_level"]) for record in published_records(known.id) if record["year"] == year}

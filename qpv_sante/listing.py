@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from qpv_sante import store, style
+from qpv_sante import absences, store, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, Source, catalogue, describe_coverage
 from qpv_sante.errors import SchemaError, UnknownNameError, did_you_mean
@@ -149,7 +149,7 @@ _ESTIMATED = (
     "Estimation, non mesurée (estimate, not measured) : valeurs modélisées par qpv_sante à partir de ces sources, "
     "qui ne les publient pas."
 )
-# used by the estimates of depression, and in no open file: see estimation/finances_by_region.csv
+# used by the estimates of depression, and in no file read: see estimation/finances_by_region.csv
 _REGIONAL_REPORTS = (
     "Santé publique France, 17 rapports régionaux du Baromètre 2024 : dépression selon la situation financière "
     "perçue ; chiffres relevés dans les tableaux par un tiers (dépôt public m4nR3is/odisse-sante-mentale), effectifs "
@@ -198,11 +198,21 @@ def describe(indicator: str, *, lang: str = "fr") -> Sheet:
         (names[2], _text(known.population, language)),
         (names[3], _text(known.unit, language)),
         (names[4], _KINDS[known.kind][language]),
-        (names[5], describe_coverage(catalogue().published(indicator))),
+        (names[5], _coverage(known, language)),
         *((names[6], caveat) for caveat in caveats),
         *((names[7], f"{source.producer}, {source.title} ({source.licence})") for source in sources),
     ]
     return Sheet(_text(known.label, language), tuple(rows))
+
+
+def _coverage(known: Indicator, lang: style.Lang) -> str:
+    """Levels and years that are read, and why there is none by QPV where there is none."""
+    records = catalogue().published(known.id)
+    said = describe_coverage(records)
+    if any(record["geo_level"] == "qpv" for record in records):
+        return said
+    word = absences.word_of_level(known.id, "qpv", lang)
+    return f"{said} ; par QPV : {word}" if lang == "fr" else f"{said}; by QPV: {word}"
 
 
 @checked

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,9 +53,9 @@ def load_observations(
     geo_vintage: int | None = None,
     year: int | None = None,
     territory: str | Territory | None = None,
-    sex: str | None = "_T",
-    age: str | None = "_T",
-    category: str | None = "_T",
+    sex: str | None = observations.AUTO,
+    age: str | None = observations.AUTO,
+    category: str | None = observations.AUTO,
     source: str | None = None,
 ) -> pd.DataFrame:
     """Figures of one indicator, as rows of the long table.
@@ -73,11 +75,13 @@ def load_observations(
         A name (`"Occitanie"`) or a typed code (`"department:59"`); all of France by default. Of smaller levels,
         the places inside it; of larger ones, those that contain it (`geo_level` says which a row is).
     sex, age : str or None
-        `_T` for the total; None for every class.
+        `auto`: the total, or every class where a source publishes no total at that level and year (perceived health
+        by department); `attrs["classes"]` then lists them. `_T` for the total alone, a class (`Y25T59`), None for
+        every class.
     category : str or None
         Another breakdown, where the producer publishes one: `household:single_parent`,
-        `activity:unemployed`, `finances:difficult`; `_T` for everyone, None for all of them. Breakdowns
-        are margins of the same population: never to be added across kinds.
+        `activity:unemployed`, `finances:difficult`; `_T` for everyone, None for all of them, `auto` as for `sex`.
+        Breakdowns are margins of the same population: never to be added across kinds.
     source : str, optional
         A source (`insee_filosofi_qpv`) or one edition (`insee_filosofi_qpv@2021`).
 
@@ -88,6 +92,7 @@ def load_observations(
         geo_vintage, perimeter, sex, age, category, year), then value (in the indicator's unit), lower,
         upper, interval, n, denominator and flag. The value is missing if and only if the flag is
         `suppressed`, `unavailable` or `not_applicable`. `attrs["origin"]` says which store was read;
+        `attrs["classes"]`, for lack of a total, the classes that are given in its place (`{"age": ["Y25T59", ...]}`);
         `attrs["restrictions"]`, where a source is restricted, holds the notices that must follow the figures.
 
     Raises
@@ -102,6 +107,9 @@ def load_observations(
     >>> rates = load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019, territory="Béziers")
     >>> rates[["geo_code", "value", "flag"]].to_string(index=False, header=False).split()
     ['QP034001', '54.9', 'observed', 'QP034002', '62.9', 'observed', 'QP034003', '59.7', 'observed']
+    >>> health = load_observations("self_perceived_health_good", geo_level="department", territory="Hérault")
+    >>> health.attrs["classes"]
+    {'age': ['Y5T24', 'Y25T59', 'Y_GE60']}
     """
     known = catalogue()
     known.indicator(indicator)
@@ -111,7 +119,7 @@ def load_observations(
     known.check_published(indicator, geo_level=geo_level, geo_vintage=geo_vintage, year=year)
     asked: dict[str, Any] = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
     asked |= {"sex": sex, "age": age, "category": category}
-    equal = {name: wanted for name, wanted in asked.items() if wanted is not None}
+    equal = {name: wanted for name, wanted in asked.items() if wanted not in (None, observations.AUTO)}
     if source and "@" in source:
         equal["source"] = source
     frames, origin = [], {}
@@ -120,11 +128,16 @@ def load_observations(
         frames.append(found.observations(source_id, indicator=indicator, **equal))
         origin[source_id] = found.label
     frame = observations.concat(frames)
+    automatic = [name for name in observations.CLASSES if asked[name] == observations.AUTO]
+    frame, classes = _totals_or_classes(frame, automatic)
     if place is not None:
         frame = frame[rows_in(frame, place)].reset_index(drop=True)
     if frame.empty:
+        asked |= dict.fromkeys(automatic, None)
         raise UnavailableLevelError(_why_empty(indicator, asked, place, list(origin)))
     frame.attrs = {"indicator": indicator, "origin": origin}
+    if classes:
+        frame.attrs["classes"] = classes
     used = {str(key).partition("@")[0] for key in frame["source"].unique()}
     # with the figures, not only in the catalogue: an import may be removed while they are in use
     notices = [known.sources[name].restriction for name in sorted(used) if name in known.sources]
@@ -132,6 +145,37 @@ def load_observations(
         frame.attrs["restrictions"] = list(dict.fromkeys(notice for notice in notices if notice))
     log.info("%s: read from the %s", indicator, ", ".join(sorted(set(origin.values()))))
     return frame
+
+
+def _totals_or_classes(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """The totals of each source, level and year, every class of those that have none; and which classes these are."""
+    classes: dict[str, list[str]] = {}
+    for name in names:
+        total = frame[name] == observations.TOTAL
+        if total.all():
+            continue
+        whole = total.groupby([frame[key] for key in ("source", "geo_level", "year")], observed=True).transform("any")
+        kept = total | ~whole
+        if not whole.all():
+            classes[name] = sorted_classes(frame.loc[~whole, name].astype("str").unique())
+        frame = frame[kept].reset_index(drop=True)
+    return frame, classes
+
+
+def sorted_classes(classes: Iterable[str]) -> list[str]:
+    """Classes in the order of people: by first year of age, "under 25" before "25 to 49".
+
+    Examples
+    --------
+    >>> sorted_classes(["Y_GE60", "Y25T59", "Y5T24", "_T"])
+    ['_T', 'Y5T24', 'Y25T59', 'Y_GE60']
+    """
+
+    def first(one: str) -> tuple[float, str]:
+        year = re.search(r"\d+", one)
+        return (float(year[0]) - one.startswith("Y_LT") if year else -1.0, one)
+
+    return sorted(classes, key=first)
 
 
 def _sources_of(
@@ -161,7 +205,7 @@ def _why_empty(indicator: str, asked: dict[str, Any], place: Territory | None, s
     where = {name: asked[name] for name in ("geo_level", "geo_vintage", "year") if asked[name] is not None}
     stored = [store.find_store(f"observations/{name}").observations(name, indicator=indicator) for name in sources]
     read = pd.concat([frame.loc[(frame[list(where)] == pd.Series(where)).all(axis=1)] for frame in stored])
-    breakdowns = {name: sorted(read[name].astype("str").unique()) for name in ("sex", "age", "category")}
+    breakdowns = {name: sorted_classes(read[name].astype("str").unique()) for name in ("sex", "age", "category")}
     absent = any(asked[name] is not None and asked[name] not in classes for name, classes in breakdowns.items())
     if place is None or absent:
         listed = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in breakdowns.items())
@@ -305,7 +349,7 @@ def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
     -------
     GeoDataFrame
         Every row of the frame, with `name` and `geometry`; the geometry is missing where no outline
-        is published (overseas QPV of 2015). `attrs["without_outline"]` counts them.
+        is read (overseas QPV of 2015). `attrs["without_outline"]` counts them.
 
     Raises
     ------

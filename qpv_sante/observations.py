@@ -49,6 +49,9 @@ KEY = ("indicator", "source", "geo_level", "geo_code", "geo_vintage", "perimeter
 MEASURES = ("value", "lower", "upper", "interval", "n", "denominator", "flag")
 COLUMNS = KEY + MEASURES
 TOTAL = "_T"
+# what a function takes where no class is asked for: the total, or every class where the producer publishes no total
+AUTO = "auto"
+CLASSES = ("category", "sex", "age")
 
 # Breakdowns other than sex and age share one column: `household:single_parent`, `activity:unemployed`.
 # Breakdowns are margins of one whole, so a row has at most one; labels are in the catalogue.

@@ -152,9 +152,9 @@ def provenance(
     *,
     geo_vintage: int | None = None,
     geo_level: str | None = None,
-    sex: str | None = "_T",
-    age: str | None = "_T",
-    category: str | None = "_T",
+    sex: str | None = observations.AUTO,
+    age: str | None = observations.AUTO,
+    category: str | None = observations.AUTO,
     perimeter: str | None = "all",
     file: Path | str | None = None,
     root: Path | None = None,
@@ -176,7 +176,8 @@ def provenance(
     geo_vintage, geo_level : int, str, optional
         Zoning and level, where a code has several; all of them by default.
     sex, age, category : str or None
-        As in `load_observations`: `_T` for everyone, None for every class.
+        As in `load_observations`: the total, or every class where there is none (`auto`); `_T` for everyone; None for
+        every class.
     perimeter : str or None
         `all`, `in_qpv` or `outside_qpv`; None for all of them.
     file : Path or str, optional
@@ -265,6 +266,9 @@ def _figures(indicator: str, code: str, year: int, wanted: dict[str, Any], root:
         # a code of the other zoning is no misspelling
         hint = _elsewhere(indicator, code, root) or did_you_mean(code, codes, limit=0 if len(codes) > 40 else 40)
         raise UnknownNameError(f"No figure of {indicator} in {year} for {code!r} ({levels}). {hint}".rstrip())
+    for name in observations.CLASSES:
+        if wanted[name] == observations.AUTO:
+            wanted[name] = observations.TOTAL if (here[name] == observations.TOTAL).any() else None
     found = []
     for rows, origin in read:
         chosen = rows[rows["geo_code"] == code]
@@ -276,8 +280,8 @@ def _figures(indicator: str, code: str, year: int, wanted: dict[str, Any], root:
         listed = "; ".join(f"{name}: {', '.join(sorted(here[name].astype('str').unique()))}" for name in names)
         given = ", ".join(f"{name}={wanted[name]!r}" for name in names if wanted[name] is not None)
         raise UnavailableLevelError(
-            f"{indicator} of {code} in {year} is not published for {given}. Published classes: {listed}. None asks for "
-            "all of them."
+            f"{indicator} of {code} in {year}: the file has nothing for {given}. Published classes: {listed}. "
+            "None asks for all of them."
         )
     return found
 

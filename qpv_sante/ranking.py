@@ -9,6 +9,7 @@ from qpv_sante import comparison, intervals, loading, quarter_values, store, sty
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError
+from qpv_sante.observations import AUTO
 from qpv_sante.territories import Territory
 
 RANK_COLUMNS = (
@@ -55,8 +56,8 @@ def rank(
     level: float = 0.998,
     draws: int = 1000,
     seed: int = 0,
-    sex: str = "_T",
-    age: str = "_T",
+    sex: str = AUTO,
+    age: str = AUTO,
     lang: str = "fr",
 ) -> pd.DataFrame:
     """QPV by value, worst first, with their interval, their place in the funnel and the doubt on their rank.
@@ -77,6 +78,7 @@ def rank(
     seed : int
         Seed of the simulation: the same call gives the same result.
     sex, age : str
+        The total where it is published; one class, where there are several and no total.
     lang : {"fr", "en"}
         Language of the unit and of the warnings.
 
@@ -116,6 +118,7 @@ def rank(
     lang = style.check_lang(lang)
     if known.kind != "rate":
         comparison.check_process(known, "none")
+    sex, age = quarter_values.one_class(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
     places = loading.gazetteer()

@@ -108,7 +108,7 @@ def parse_reference(reference: str, places: Gazetteer) -> Reference:
     if place.quarters or place.iris:
         hosts = places.communes.loc[places.communes_in(place), "code"]
         raise ComparabilityError(
-            f"{place.name} ({place.key}) is made of parts of communes: no published figures add up to it, so it is not "
+            f"{place.name} ({place.key}) is made of parts of communes: no figures read add up to it, so it is not "
             f"a reference. Pass what surrounds it: {', '.join('commune:' + hosts)}, or a named reference "
             f"({', '.join(REFERENCES)})."
         )
@@ -188,9 +188,9 @@ def _level_of_figures(reference: Reference, figures: Figures) -> str:
     possible = possible_references(figures.indicator, figures.year)
     pooled = level != reference.level
     if level is None or (pooled and reference.place is None and reference.name not in possible):
-        listed = ", ".join(possible) or "none: it is published by QPV only for that year"
+        listed = ", ".join(possible) or "none: it is read by QPV only for that year"
         raise UnavailableLevelError(
-            f"{figures.indicator.id} of {figures.year} is not published for the reference {reference.name!r}. "
+            f"{figures.indicator.id} of {figures.year} is not read for the reference {reference.name!r}. "
             f"Possible: {listed}."
         )
     return level

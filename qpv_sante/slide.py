@@ -304,9 +304,10 @@ def _health(figure: Figure, slide: Slide, lang: style.Lang) -> dict[str, Any]:
     names = ("value", "lower", "upper", "interval", "reference_value", "reference_lower", "reference_upper")
     gap = ("difference", "difference_lower", "difference_upper")
     return {
-        **{name: row[name] for name in (*names, *gap, "flag", "unit", "source", "year", "territory")},
+        **{name: row[name] for name in (*names, *gap, "flag", "unit", "source", "territory")},
+        "year": row["year_label"],
         "reference_label": _OUTSIDE[lang],
-        "level": row["level_label"],
+        "level": level_label(str(row["territory_level"]), lang),
     }
 
 

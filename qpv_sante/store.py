@@ -34,8 +34,10 @@ from qpv_sante.errors import StoreError
 from qpv_sante.manifests import READ_HINT
 
 log = logging.getLogger(__name__)
+_SHOWN = 4  # sources that a warning names
 _opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
 _known: ContextVar[dict[tuple[Hashable, ...], pd.DataFrame] | None] = ContextVar("known", default=None)
+_told: set[tuple[str, ...]] = set()  # warnings given in this process: a script reads the same stores hundreds of times
 
 
 def data_dir() -> Path:
@@ -291,7 +293,10 @@ def _open_stores(root: Path | None) -> list[Store]:
         if current:
             stores.append(current)
     except StoreError as error:
-        log.warning("The processed data cannot be used: %s Falling back on the embedded snapshot.", error)
+        _warn_once(
+            (str(processed_dir(root)), str(error)),
+            f"The processed data cannot be used: {error} Falling back on the embedded snapshot.",
+        )
     if (snapshot_dir() / "manifest.json").is_file():
         stores.append(Store(snapshot_dir(), "snapshot"))
     if not stores:
@@ -311,14 +316,27 @@ def find_store(name: str, root: Path | None = None) -> Store:
     for store in stores:
         if store.has(name):
             if store is not stores[0]:
-                # a folder that holds imports alone never had the open figures: nothing to worry about
-                built = any(not one.get("imported") for one in stores[0].manifest["sources"].values())
-                log.log(
-                    logging.WARNING if built else logging.INFO,
-                    "%s is not in the %s; read from the %s.",
-                    name,
-                    stores[0].label,
-                    store.label,
-                )
+                _say_fallback(name, stores[0], store)
             return store
     raise StoreError(f"No store holds {name}. Run `qpv-sante build`.")
+
+
+def _say_fallback(name: str, first: Store, other: Store) -> None:
+    """Say that a table is read from a store that is not the first one: a warning once, then in the log's details."""
+    log.info("%s is not in the %s; read from the %s.", name, first.label, other.label)
+    # a folder that holds imports alone never had the open figures: nothing to worry about
+    built = sorted(key for key, one in first.manifest["sources"].items() if not one.get("imported"))
+    if built:
+        shown = ", ".join(built[:_SHOWN]) + (f" and {len(built) - _SHOWN} others" if len(built) > _SHOWN else "")
+        text = (
+            f"The {first.label} holds {shown} and not {name}: what it lacks is read from the {other.label}, and may be "
+            "of another date. Run `qpv-sante build` without --source to have everything of one date. Said once."
+        )
+        _warn_once((str(first.path), str(other.path)), text)
+
+
+def _warn_once(key: tuple[str, ...], text: str) -> None:
+    """Warn of something about a store the first time that this process meets it."""
+    if key not in _told:
+        _told.add(key)
+        log.warning("%s", text)

@@ -1,4 +1,4 @@
-"""A frame as a table that people read: French numbers, words on the left, dashes where nothing is published."""
+"""A frame as a table that people read: French numbers, words on the left, dashes where there is no value."""
 
 from __future__ import annotations
 

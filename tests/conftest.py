@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import producers as miniature
@@ -18,12 +19,24 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from qpv_sante import pipeline, store
+from qpv_sante import pipeline, store, transfer
 from qpv_sante.catalogue import catalogue
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
 
 Answer = bytes | int | Callable[[], Response]
+
+
+def bodies_in_a_hurry(monkeypatch: pytest.MonkeyPatch, of: str = "", *, silence: float = 0.05) -> None:
+    """Give up soon on a body that goes silent, at the addresses that hold `of`; heads take the time that they need."""
+    genuine = transfer.Transfer.chunks
+
+    def chunks(self: transfer.Transfer, response: Any, limit: int) -> Iterator[bytes]:
+        if of in response.url:
+            response.raw._fp.fp.raw._sock.settimeout(silence)
+        yield from genuine(self, response, limit)
+
+    monkeypatch.setattr(transfer.Transfer, "chunks", chunks)
 
 
 def place_of(url: str) -> str:

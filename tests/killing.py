@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 def command(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line on a data folder, in a process of its own."""
     asked = [sys.executable, "-c", "from qpv_sante.cli import main; main()", *arguments]
-    return subprocess.run(asked, env=environment(root), capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(asked, env=environment(root), capture_output=True, text=True, check=False, timeout=1800)
 
 
 def environment(root: Path) -> dict[str, str]:

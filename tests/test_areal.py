@@ -319,7 +319,7 @@ def strips(edges: list[float]) -> gpd.GeoDataFrame:
 ROW = zones(**{f"S{i}": square(100 * i, 0, 100) for i in range(6)})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts, amounts, st.permutations(range(6)))
 def test_properties_of_weights_and_counts(
     edges: list[float], given_values: list[float | None], order: list[int]
@@ -348,7 +348,7 @@ def test_properties_of_weights_and_counts(
     np.testing.assert_allclose(again["value"], carried["value"], atol=scale)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts, st.lists(st.floats(0, 100), min_size=6, max_size=6), st.lists(st.floats(0.5, 1e4), min_size=6, max_size=6))
 def test_the_truth_is_within_the_bounds(edges: list[float], rates: list[float], people: list[float]) -> None:
     """Hide one source whose rate is within the range of the others: the bounds hold the full result."""

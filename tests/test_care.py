@@ -313,7 +313,7 @@ def test_precision_that_has_no_radius() -> None:
         count_nearby(quarter(SQUARE), at((570_500, 6_270_500)), unknown_precision=-1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(569_000, 573_000), st.floats(6_269_000, 6_273_000)), min_size=1, max_size=8),
     st.floats(0, 600),
@@ -412,7 +412,7 @@ def test_population_that_is_not_published(built_care: Path, monkeypatch: pytest.
     assert houses[["density", "density_lower", "density_upper"]].isna().all(axis=None)
     assert houses["density_flag"].tolist() == ["suppressed", "unavailable", "unavailable"]
     assert set(houses["flag"]) == {"observed"}
-    assert houses["note"].str.contains("population du quartier non publiée").all()
+    assert houses["note"].str.contains("population du quartier sans valeur").all()
 
 
 def test_a_quarter_and_a_commune_without_any(built_care: Path) -> None:

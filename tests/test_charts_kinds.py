@@ -184,11 +184,11 @@ def health(levels=("region",), ages=("_T",), **changes):
             "kind": "published",
             "territory": {"region": "Occitanie", "department": "Hérault"}[level],
             "territory_code": {"region": "region:76", "department": "department:34"}[level],
-            "level": level,
-            "level_label": level,
+            "territory_level": level,
             "indicator": "depression_prevalence",
             "label": "Épisode dépressif",
-            "year": "2024",
+            "year": 2024,
+            "year_label": "2024",
             "sex": "_T",
             "age": age,
             "value": 17.7,
@@ -216,7 +216,7 @@ def health(levels=("region",), ages=("_T",), **changes):
     ]
     survey = {
         **rows[0], "kind": "survey_contrast", "territory": "QPV, France", "territory_code": "country:F",
-        "level": "country", "indicator": "health_problem", "label": "Un problème de santé", "value": 45.0,
+        "territory_level": "country", "indicator": "health_problem", "label": "Un problème de santé", "value": 45.0,
         "lower": np.nan, "upper": np.nan, "interval": "none", "n": np.nan, "reference": "urban_unit",
         "reference_value": 40.0, "difference": 5.0, "unit": "%", "source": "", "publication": "Avis de 2024",
         "age": "_T",
@@ -372,9 +372,20 @@ def test_a_region_is_not_drawn_as_a_qpv():
     assert "Région" in legend(ax) and not any(text.startswith("QPV") for text in legend(ax))
 
 
-def test_age_classes_and_surveys_alone_point_to_plot_levels():
-    with pytest.raises(ComparabilityError, match=r"one age at a time.*plot_levels"):
-        charts.plot_gap(health(ages=("Y5T24", "Y_GE60")))
+def test_age_classes_are_blocks_one_under_the_other():
+    ax = charts.plot_gap(health(ages=("Y_GE60", "Y5T24", "Y25T59")))
+    assert texts(ax, "facet") == ["5 à 24 ans", "25 à 59 ans", "60 ans ou plus"]
+    heads = [text.xy[1] for text in ax.texts if text.get_gid() == "facet"]
+    points = sorted(one for dots in by_gid(ax, "territory") for one in dots.get_offsets()[:, 1])
+    assert len(points) == 3
+    assert all(head < point for head, point in zip(heads, points, strict=True))
+    assert "ans" not in texts(ax, "subtitle")[0]
+    one = charts.plot_gap(health(ages=("Y25T59",)))
+    assert texts(one, "facet") == []
+    assert "25 à 59 ans" in texts(one, "subtitle")[0]
+
+
+def test_surveys_alone_point_to_plot_levels():
     with pytest.raises(SchemaError, match="plot_levels"):
         charts.plot_gap(health().tail(1))
 
@@ -763,7 +774,7 @@ def test_inequality_errors():
         charts.plot_inequality(summary())
     with pytest.raises(ComparabilityError, match="of year 2021, not 2022"):
         charts.plot_inequality(summary(year=2021), **summary_kwargs())
-    with pytest.raises(UnavailableLevelError, match="not published for"):
+    with pytest.raises(UnavailableLevelError, match="not read for"):
         charts.plot_inequality(summary(), geo_vintage=2015, year=1999)
     crowd = pd.concat([groups()] * 100, ignore_index=True)
     with pytest.raises(ComparabilityError, match=r"at most 40 groups, got 300.*poverty_quintile"):
@@ -783,7 +794,7 @@ def test_levels_go_from_the_country_to_the_words_about_qpv():
     assert by_gid(ax, "country")[0].get_offsets()[:, 0].tolist() == [15.6]
     assert by_gid(ax, "inside")[0].get_offsets()[:, 0].tolist() == [45.0]
     assert by_gid(ax, "outside")[0].get_offsets()[:, 0].tolist() == [40.0]
-    assert texts(ax, "unpublished") == ["Non publié par QPV. Publié pour : pays (2024), région (2024)."]
+    assert texts(ax, "unpublished") == ["Par QPV : non publié. Lu pour : pays (2024), région (2024)."]
     assert texts(ax, "size")[0] == "15,6 % (n = 34 795)" or texts(ax, "size")[0] == "15,6 %  (n = 34 795)"
     assert "Aucune n'est celle d'un QPV" in notes(ax) and "Avis de 2024" in notes(ax)
     # nothing is drawn on the row of the QPV

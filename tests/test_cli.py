@@ -46,7 +46,7 @@ class Result:
 def in_process(*arguments: object) -> Result:
     """The installed command, in a process of its own."""
     command = [str(COMMAND), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     return Result(done.returncode, done.stdout, done.stderr)
 
 

@@ -235,7 +235,7 @@ def test_nothing_is_subtracted_from_a_median_or_a_score(indicator):
 
 
 def test_a_reference_that_is_not_published_lists_those_that_are():
-    with pytest.raises(UnavailableLevelError, match="published by QPV only"):
+    with pytest.raises(UnavailableLevelError, match="read by QPV only"):
         qs.compare("foreigner_share", geo_vintage=2015, year=2022)
     with pytest.raises(UnavailableLevelError, match="communes need most of these"):
         qs.compare("single_parent_recipient_share", geo_vintage=2015, year=2020, territory="Guadeloupe")
@@ -322,7 +322,9 @@ def test_another_type_or_range_is_refused_with_what_to_write(arguments, message)
 
 
 def test_a_territory_without_quarters_says_so():
-    with pytest.raises(UnavailableLevelError, match=r"Lozère .* has no QPV of the 2015 zoning.*pass geo_vintage=2024"):
+    with pytest.raises(
+        UnavailableLevelError, match=r"Lozère .* no QPV of the 2015 zoning in the files read.*pass geo_vintage=2024"
+    ):
         qs.compare("poverty_rate", territory="Lozère", **ASKED)
 
 

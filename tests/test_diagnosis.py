@@ -121,7 +121,7 @@ def test_several_medians_need_one_side():
     [
         ({"flag": "unreliable"}, "fragile"),
         ({"n_unreliable": 2}, "2 QPV au chiffre fragile"),
-        ({"n_used": 2, "n_total": 3}, "1 QPV sans valeur publiée"),
+        ({"n_used": 2, "n_total": 3}, "1 QPV sans valeur"),
     ],
 )
 def test_what_is_doubtful_is_marked(changes, said):
@@ -340,7 +340,7 @@ def test_a_city_whose_reference_is_withheld_has_its_report():
     detail = _section(report, "Part des allocataires du RSA")
     assert {tuple(row[3:7]) for row in detail.table.rows} == {("–",) * 4}
     assert all(row[1] != "–" for row in detail.table.rows)
-    assert "n'est publiée que pour une part des habitants" in detail.notes[-1]
+    assert "n'est lue que pour une part des habitants" in detail.notes[-1]
     row = next(row for row in _section(report, "Précarité").table.rows if row[0].startswith("RSA"))
     assert row[1] != "–"
     assert row[4] == "–"
@@ -456,7 +456,7 @@ def test_practices_keep_the_strongest_relation_and_their_intervals():
 
 
 def test_limits_give_the_level_from_the_catalogue(made):
-    rows = {row[0]: row[1:] for row in _section(made["occitanie"], "Ce que les données").table.rows}
+    rows = {row[0]: row[1:] for row in _section(made["occitanie"], "Ce que les sources").table.rows}
     assert rows["Épisodes dépressifs"][:2] == ["région", "2024"]
     assert rows["Santé perçue, maladies chroniques, limitations"][0] == "département"
     assert rows["Isolement"][0].startswith("aucun")

@@ -331,7 +331,7 @@ def test_a_department_with_a_withheld_age_has_no_estimate():
     with pytest.warns(UserWarning):
         frame = qs.estimate(HEALTH, predictors=["age"], allow_unvalidated=True, territory="department:53", lang="en")
     assert frame["value"].isna().all()
-    assert frame["reason"].str.contains("no published value").any()
+    assert frame["reason"].str.contains("no value read").any()
 
 
 def test_small_quarters_have_no_estimate(finances):
@@ -365,7 +365,7 @@ def test_the_zoning_of_2024_lacks_single_parents():
     assert by_set["household"] == 0
     assert by_set["finances"] > 3
     household = frame[(frame["predictors"] == "household") & (frame["population"] >= MIN_POPULATION)]
-    assert household["reason"].str.contains("not published for this zoning").all()
+    assert household["reason"].str.contains("not read for this zoning").all()
 
 
 def test_without_benchmark_the_national_rates_stand(finances):
@@ -498,7 +498,7 @@ def test_estimates_are_drawn_on_outlines_of_their_own_zoning():
         ({"indicator": "poverty_rate"}, UnavailableLevelError, "Estimable: depression_prevalence"),
         ({"predictors": ["finance"]}, UnknownNameError, "Did you mean 'finances'"),
         ({"predictors": []}, UnknownNameError, "no predictor"),
-        ({"indicator": HEALTH}, UnknownNameError, "no open source publishes"),
+        ({"indicator": HEALTH}, UnknownNameError, "no source read gives"),
         ({"benchmark": "department"}, UnavailableLevelError, "benchmark='region'"),
         ({"benchmark": "regions"}, UnknownNameError, "Did you mean 'region'"),
         ({"geo_vintage": 2020}, UnavailableLevelError, "2015, 2024"),

@@ -601,16 +601,17 @@ def test_health_indicators_are_described_in_both_languages(indicator):
     if indicator.theme == "care":
         assert "et non prévalence" in words
     if indicator.series[0].source == "drees_vqs_department":
-        assert "Aucun intervalle de confiance" in words
+        assert "ni intervalle de confiance" in words
 
 
 @pytest.mark.parametrize("name", ["depression_prevalence", "self_perceived_health_good"])
 def test_asking_for_a_quarter_says_where_the_figure_is_and_what_to_do(name):
-    levels = {"depression_prevalence": "country and region", "self_perceived_health_good": "department"}[name]
-    expected = rf"{name} is not published per QPV. It is published for {levels}: .* qs.estimate\('{name}', ...\) gives"
+    levels = {"depression_prevalence": "country 2024.*region 2024", "self_perceived_health_good": "department"}[name]
+    said = rf"{name} is not published per QPV \(says CREAI-ORS Occitanie.*\)\. Read: {levels}"
+    expected = rf"{said}.* qs.estimate\('{name}', ...\) gives"
     with pytest.raises(UnavailableLevelError, match=expected):
         load_observations(name, geo_level="qpv")
-    with pytest.raises(UnavailableLevelError, match="not published for geo_level='commune'"):
+    with pytest.raises(UnavailableLevelError, match="not read for geo_level='commune'"):
         load_observations(name, geo_level="commune")
 
 

@@ -742,7 +742,7 @@ def test_editions_of_a_source_share_terms_and_definitions(bring: Import) -> None
     assert set(qs.load_observations("ors_ald_share")["year"]) == {2023, 2024}
     assert qs.remove_import("ors@2023") == ["ors@2023"]
     assert set(qs.load_observations("ors_ald_share")["year"]) == {2024}
-    with pytest.raises(UnavailableLevelError, match="not published for year=2023"):
+    with pytest.raises(UnavailableLevelError, match="not read for year=2023"):
         qs.load_observations("ors_ald_share", year=2023)
 
 

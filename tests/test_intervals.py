@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from counting import calls_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
@@ -220,20 +220,22 @@ def test_funnel_by_hand():
 
 
 @given(st.floats(0.001, 0.999), st.integers(1, 5000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_funnel_mirrors(target, n):
     one, other = (intervals.funnel_limits(x, n) for x in (target, 1 - target))
     assert one["lower_99_8"].item() == pytest.approx(1 - other["upper_99_8"].item(), abs=1e-6)
     assert one["upper_95"].item() == pytest.approx(1 - other["lower_95"].item(), abs=1e-6)
 
 
-def test_funnel_of_ten_thousand_units_takes_less_than_a_second():
+def test_funnel_of_ten_thousand_units_is_made_at_once():
     n = np.random.default_rng(0).integers(20, 30_000, 10_000)
     intervals.funnel_limits(0.4, n[:2])  # imports
     for options in ({"target": 0.4}, {"target": 40, "kind": "rate", "multiplier": 1000}):
-        start = time.perf_counter()
         frame = intervals.funnel_limits(n=n, **options)
-        assert time.perf_counter() - start < 1
+        few, many = (
+            calls_of(lambda k=k, options=options: intervals.funnel_limits(n=n[:k], **options)) for k in (50, 10_000)
+        )
+        assert many < 3 * few, "a loop over the units"
         assert frame.notna().all(axis=None)
 
 
@@ -263,7 +265,7 @@ COMPARISONS = [
 
 @pytest.mark.parametrize(("function", "method"), COMPARISONS)
 @given(first=PAIR, second=PAIR, level=LEVEL)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_swapping_the_sides_negates_or_inverts(function, method, first, second, level):
     options = {"level": level} | ({"method": method} if method else {})
     one = limits(function(*first, *second, **options))
@@ -279,7 +281,7 @@ def test_swapping_the_sides_negates_or_inverts(function, method, first, second, 
 
 @pytest.mark.parametrize("method", ["wilson", "clopper_pearson", "jeffreys", "agresti_coull"])
 @given(pair=PAIR, level=LEVEL)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_proportion_mirrors_contains_its_value_and_stays_in_range(method, pair, level):
     count, n = pair
     value, lower, upper = limits(intervals.proportion(count, n, method=method, level=level))
@@ -289,7 +291,7 @@ def test_proportion_mirrors_contains_its_value_and_stays_in_range(method, pair, 
 
 
 @given(pair=PAIR, other=PAIR)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_higher_level_gives_a_wider_interval(pair, other):
     calls = [
         lambda level: intervals.proportion(*pair, level=level),

@@ -202,7 +202,7 @@ def test_outlines_that_are_missing_are_told():
     zones = quarters([30.0, 40.0, np.nan])
     zones.loc[[1, 2], "geometry"] = None
     ax = draw(zones)
-    assert "QPV sans contour publié, non dessinés : 2, dont 1 avec une valeur." in text_of(ax, "notes")
+    assert "QPV sans contour lu, non dessinés : 2, dont 1 avec une valeur." in text_of(ax, "notes")
     assert counted(ax) == 1
     with pytest.raises(SchemaError, match="no QPV with an outline"):
         draw(zones.assign(geometry=None).set_geometry("geometry", crs=4326))
@@ -300,7 +300,7 @@ def test_errors_of_territories():
         maps.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Lozère")
     with pytest.raises(UnavailableLevelError, match="No outline of qpv 2015 in Guadeloupe"):
         maps.plot_map("poverty_rate", geo_vintage=2015, year=2019, territory="Guadeloupe")
-    with pytest.raises(UnavailableLevelError, match="not published"):
+    with pytest.raises(UnavailableLevelError, match="not read"):
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2019)
     with pytest.raises(UnknownNameError, match="lang"):
         maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, lang="es")

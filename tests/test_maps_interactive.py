@@ -169,7 +169,7 @@ def test_a_missing_value_is_words_only():
 def test_a_value_without_bounds_says_that_none_is_published():
     (quarter,) = data_of(explore(quarters([30.0])))["quarters"]
     said = {label: plain(text) for label, text in quarter["lines"]}
-    assert said["Intervalle"] == said["Effectif"] == "non publié"
+    assert said["Intervalle"] == said["Effectif"] == "absent du fichier"
 
 
 def test_hostile_names_are_text_everywhere():
@@ -226,7 +226,7 @@ def test_notes_and_sources_are_in_the_page():
     assert "Source: Insee" in footer and "Licence Ouverte 2.0" in footer and "Outlines: ANCT" in footer
     lines = {q["code"]: q for q in data_of(made)["quarters"]}
     assert lines["QP034001"]["box"] is None and lines["QP034001"]["layer"] == ""
-    assert ["", "No published outline: not on the map."] in lines["QP034001"]["lines"]
+    assert ["", "Outline not read: not on the map."] in lines["QP034001"]["lines"]
     assert (
         plain(read.one(tag="h1")["text"]) == RATE.label["en"].replace(" %", "%") == plain(read.one(tag="title")["text"])
     )

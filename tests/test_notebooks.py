@@ -121,7 +121,7 @@ def test_it_runs_from_a_clean_kernel_and_shows_what_it_comments(path, tmp_path, 
             cell.outputs, cell.execution_count = [], None
     # a copy of the folder: what a notebook writes beside itself stays out of the checkout
     (tmp_path / "notebooks").mkdir()
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "notebooks")}}).execute()
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(tmp_path / "notebooks")}}).execute()
     assert len(_pictures(notebook)) == len(_pictures(saved))
     streams = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in streams if output.get("name") == "stderr"]

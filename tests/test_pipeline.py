@@ -680,6 +680,29 @@ def test_without_store_the_snapshot_is_read_and_said(caplog: pytest.LogCaptureFi
     assert "read from the snapshot" in caplog.text
 
 
+def test_what_a_partial_build_lacks_is_told_once(producers: Producers, caplog: pytest.LogCaptureFixture) -> None:
+    """A short script reads hundreds of times: the same warning each time would hide the others."""
+    qs.build(["insee_filosofi_qpv"])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            qs.load_observations("poverty_rate", geo_level="commune", year=2019, territory="Béziers")
+            qs.load_observations("population", geo_level="qpv", geo_vintage=2015, year=2018)
+            qs.compare("poverty_rate", geo_vintage=2015, year=2019, by="commune", territory="Béziers")
+    (said,) = [one.getMessage() for one in caplog.records if one.name == "qpv_sante.store"]
+    assert "holds insee_filosofi_qpv" in said
+    assert re.search(r"what it lacks is read from the snapshot of \d{4}", said)
+
+
+def test_a_damaged_build_is_told_once(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (store.build_in_use(store.processed_dir()).path / "manifest.json").write_text("{", encoding="utf-8")
+    (store.build_in_use(store.processed_dir()).path / "manifest.copy.json").write_text("{", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2019)
+    told = [one for one in caplog.records if "Falling back on the embedded snapshot" in one.getMessage()]
+    assert len(told) == 1
+
+
 def test_without_store_nor_snapshot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(store, "snapshot_dir", lambda: tmp_path / "none")
     with pytest.raises(StoreError, match=r"No data in .* Run `qpv-sante build`"):

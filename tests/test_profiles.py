@@ -90,7 +90,7 @@ def test_a_suppressed_value_stays_so_and_has_no_quartile(withheld):
 
 def test_where_there_is_no_reference_the_note_says_why(deveze):
     assert deveze.loc["population", "commune_note"].startswith("effectif")
-    assert "aucun fichier ouvert" in deveze.loc["c2s_share", "region_note"]
+    assert "non lu" in deveze.loc["c2s_share", "region_note"]
     assert "couvre" in deveze.loc["poverty_rate", "country_note"]
     assert deveze["commune_value"].notna().any()
     missing = deveze["region_value"].isna()
@@ -147,7 +147,7 @@ def test_wrong_quarters_are_answered(asked, zoning, error, says):
 
 
 def test_wrong_years_are_answered():
-    with pytest.raises(UnknownNameError, match="not published by QPV of 2024"):
+    with pytest.raises(UnknownNameError, match="not read by QPV of 2024"):
         positions("QN03110M", years={"c2s_share": 2022})
     with pytest.raises(UnavailableLevelError):
         positions("QN03110M", years={"poverty_rate": 2001})

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import select
 import shutil
 import socket
 import ssl
@@ -41,7 +42,7 @@ from refreshing import (
 from werkzeug import Response
 
 import qpv_sante as qs
-from conftest import Producers
+from conftest import Producers, bodies_in_a_hurry
 from qpv_sante import builds, manifests, pipeline, sessions, store, territories, transfer
 from qpv_sante.errors import DownloadError, StoreError
 from qpv_sante.errors import Fault as Kind
@@ -127,9 +128,12 @@ def truncated(producers: Producers) -> Response:
 
 
 def silent(producers: Producers) -> Response:
+    assert producers.request is not None
+    connection: socket.socket = producers.request.environ["werkzeug.socket"]
+
     def drip() -> Iterator[bytes]:
         yield b"PK\x03\x04"
-        time.sleep(0.4)
+        select.select([connection], [], [])  # until the client leaves
         yield b"too late"
 
     return Response(drip())
@@ -141,7 +145,7 @@ def trickle(producers: Producers) -> Response:
     def drip() -> Iterator[bytes]:
         while True:
             yield b"x"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     return Response(drip())
 
@@ -240,8 +244,12 @@ def test_producer_fails_and_the_others_go_on(
     folder: Folder, producers: Producers, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     fault = FAULTS[name]
-    monkeypatch.setattr(transfer, "TIMEOUT", (1.0, 0.15))
-    monkeypatch.setattr(transfer, "SPEED_WINDOW", 0.3)
+    if name == "body that stops":
+        bodies_in_a_hurry(monkeypatch, producers.address(EDITION))
+    if name == "slow body":
+        # it trickles at 20 bytes a second at most: the other files pass, whatever the machine
+        monkeypatch.setattr(transfer, "SPEED_WINDOW", 0.3)
+        monkeypatch.setattr(transfer, "MIN_SPEED", 60.0)
     before, figures, together = folder.of(ONE, EDITION), folder.figures(), name in WITH_OTHERS
     if together:
         change_both(producers)
@@ -1113,7 +1121,7 @@ def test_readers_see_one_build_or_the_other(folder: Folder, producers: Producers
     new_frames = {name: folder.figures(name)["value"].tolist() for name in (ONE, OTHER)}
     new_rows = qs.compare("poverty_rate", territory="Béziers", geo_vintage=2024, year=2021)["qpv_value"].tolist()
     assert old_rows != new_rows
-    stop, seen, wrong = threading.Event(), [], []
+    stop, seen, wrong, read_more = threading.Event(), [], [], threading.Condition()
 
     def read() -> None:
         while not stop.is_set():
@@ -1124,9 +1132,13 @@ def test_readers_see_one_build_or_the_other(folder: Folder, producers: Producers
                         frames[name] = folder.figures(name)["value"].fillna(-1).tolist()
                         time.sleep(0.1)  # long enough for a swap
                     rows = qs.compare("poverty_rate", territory="Béziers", geo_vintage=2024, year=2021)
-                seen.append((frames, rows["qpv_value"].tolist()))
+                with read_more:
+                    seen.append((frames, rows["qpv_value"].tolist()))
+                    read_more.notify_all()
             except Exception as error:
                 wrong.append(error)
+                with read_more:
+                    read_more.notify_all()
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
@@ -1136,6 +1148,9 @@ def test_readers_see_one_build_or_the_other(folder: Folder, producers: Producers
         if turn % 2:
             change_both(producers)
         assert refresh().exit_code() == CHANGED
+        with read_more:  # of these blocks, one at least began after the swap
+            wanted = len(seen) + len(readers) + 1
+            read_more.wait_for(lambda wanted=wanted: len(seen) >= wanted or wrong)
     stop.set()
     for reader in readers:
         reader.join()

@@ -159,7 +159,7 @@ def test_a_territory_without_outlines_has_its_report():
     made = qs.report("region:04")
     section = next(one for one in made.sections if one.title.startswith("Carte"))
     assert section.figures == []
-    assert "Aucun contour" in section.notes[0]
+    assert "Contours non lus" in section.notes[0]
 
 
 def test_a_report_saves_as_pdf_the_same_each_time(tmp_path, herault):

@@ -110,15 +110,16 @@ def test_health_is_kept_apart_and_sources_are_named(sheet):
     assert not any("Izards" in cell for row in health.table.rows for cell in row)
     assert "jamais un quartier" in health.notes[0]
     assert any("Filosofi" in line and "Licence Ouverte 2.0" in line for line in sheet.sources)
-    assert "aucun QPV" in sheet.html
+    # not published by QPV, and who says so
+    assert "non publié (CREAI-ORS Occitanie le dit de ses profils de QPV)" in sheet.html
 
 
 def test_what_is_suppressed_is_said_and_never_a_number():
     made = qs.profile("QN03101M", lang="en")
     missing = _section(made, "What is missing").table.rows
     assert len(missing) == 1
-    assert missing[0][1:3] == ["2021", "suppressed (secrecy)"]
-    assert missing[0][3].startswith("withheld")
+    assert missing[0][1] == "2021"
+    assert missing[0][2].startswith("suppressed (secrecy): withheld")
     row = next(row for row in _section(made, "The quarter and").table.rows if row[0].startswith("Poverty"))
     assert row[2] == "–"
     assert not any("Poverty" in text for text in _section(made, "In short").findings)
@@ -128,15 +129,36 @@ def test_a_quarter_without_any_figure_has_a_page():
     made = qs.profile("QN98712M")
     assert made.title == "Hiupape (Faaa)"
     assert _section(made, "Les quartiers").table is None
-    assert "indicateurs publiés pour ce quartier, 0 sur les" in _section(made, "Les quartiers").notes[0]
+    assert "indicateurs lus pour ce quartier, 0 sur les" in _section(made, "Les quartiers").notes[0]
     assert len(_section(made, "Ce qui manque").table.rows) == 5
     assert any("Aucun taux" in text for text in _section(made, "En bref").findings)
+
+
+def test_an_older_value_is_shown_with_its_year_where_the_newest_is_missing():
+    made = qs.profile("QP974001")
+    missing = {row[0].partition(" (")[0]: row for row in _section(made, "Ce qui manque").table.rows}
+    poverty = missing["Taux de pauvreté"]
+    assert poverty[2].startswith("non publié")
+    assert poverty[3:] == ["57,1\u202f% en 2019", "2016, 2017, 2018"]
+    assert any(
+        "dernière valeur lue" in text and "57,1\u202f% en 2019" in text for text in _section(made, "En bref").findings
+    )
+
+
+def test_surroundings_without_a_value_say_what_is_read():
+    """Bounds with the share of the people, else whether it is not published or not read: no bare dash for a rate."""
+    rows = {row[0].partition(" (")[0]: row for row in _section(qs.profile("QP034003"), "Le quartier et ce").table.rows}
+    assert rows["Taux de pauvreté"][5].endswith("(70\u202f% des habitants)")
+    assert rows["Taux de pauvreté"][6] == "lu pour 72\u202f% des habitants"
+    assert rows["Couverture C2S"][3:7] == ["non lu"] * 4
+    assert rows["Population"][3:7] == ["–"] * 4
+    assert not any("–" in cell for name, row in rows.items() for cell in row[3:7] if "%" in row[0])
 
 
 def test_a_quarter_without_outline_has_a_page():
     made = qs.profile("QP971006")
     assert _section(made, "Dans sa commune").figures == []
-    assert "Aucun contour" in _section(made, "Dans sa commune").notes[0]
+    assert "Contour non lu" in _section(made, "Dans sa commune").notes[0]
 
 
 # What asks for most room: five communes and long names; nine figures withheld and four communes; many QPV on the map

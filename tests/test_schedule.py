@@ -184,7 +184,7 @@ def test_line_of_cron(workspace: Path, producers: Producers, tmp_path: Path, cha
         cwd=home,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=1800,
     )
     said = done.stdout.decode("utf-8")
     assert done.returncode == (1 if fails else 0), done.stderr.decode()

@@ -101,7 +101,7 @@ class Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=1800,
         )
         self.log += done.stdout + done.stderr
         lines = output.read_text().splitlines()

@@ -67,7 +67,7 @@ def crosswalk(
 
         - `from_vintage, from_code, to_vintage, to_code`;
         - `status`: `overlap`, `no_counterpart`, or `outline_missing` where it cannot be known because
-          outlines of that department are not published (overseas in 2015);
+          outlines of that department are not read (overseas in 2015);
         - `area_m2` of the overlap, `share_of_from`, `share_of_to`, `iou` (overlap over union);
         - `people, people_share_of_from, people_share_of_to`, with a population;
         - `same_outline`: `iou` above the threshold;
@@ -107,7 +107,7 @@ def crosswalk(
     places = gazetteer()
     full = {}
     for vintage, drawn in zones.items():
-        # codes of which no outline is published: absent from the layer, present in the code tables
+        # codes of which no outline is read: absent from the layer, present in the code tables
         codes = places.qpv_in(None, vintage)[["geo_code"]]
         full[vintage] = drawn[["geo_code", "geometry"]].merge(codes, on="geo_code", how="outer")
     links = match_outlines(

@@ -179,7 +179,7 @@ def _carry_one(values: pd.DataFrame, crosswalk: pd.DataFrame, kind: str, min_cov
     status = crosswalk.drop_duplicates("to_code").set_index("to_code")["status"].reindex(to_codes)
     start = int(crosswalk["from_vintage"].iloc[0])
     result.loc[status == ALONE, "note"] = f"no QPV of {start} there"
-    result.loc[status == UNDRAWN, "note"] = "outlines needed to compare are not published"
+    result.loc[status == UNDRAWN, "note"] = "outlines needed to compare are not read"
     result["coverage"] = result["coverage"].mask(status == ALONE, 0.0)
     _pass_unchanged(result, pairs[pairs["same_outline"].astype(bool)], values, kind)
     return result.rename_axis("geo_code").reset_index()

@@ -1,6 +1,6 @@
 """Care supply: which structures lie in and around a QPV, and facilities per inhabitant of communes.
 
-What is there is not what residents can use: no open file has capacity, hours, fees or patients.
+What is there is not what residents can use: no file read has capacity, hours, fees or patients.
 """
 
 from __future__ import annotations

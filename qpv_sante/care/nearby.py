@@ -14,7 +14,7 @@ from qpv_sante.geography import department_of_qpv, projected_crs
 if TYPE_CHECKING:
     import geopandas as gpd
 
-# How far the true place may be from the published one, in metres. Conventions, not measures: no open file of
+# How far the true place may be from the published one, in metres. Conventions, not measures: no file read of
 # structures gives the error of its geocoding.
 PRECISION_M = {"address": 30.0, "street": 200.0, "locality": 1_000.0, "commune": 5_000.0}
 UNKNOWN_PRECISION_M = 100.0

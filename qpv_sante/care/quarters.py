@@ -24,7 +24,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "fr": "la source ne couvre que l'Occitanie : rien n'est dit de ce quartier",
         "en": "the source covers Occitanie only: nothing is said of this quarter",
     },
-    "undrawn": {"fr": "contour non publié", "en": "outline not published"},
+    "undrawn": {"fr": "contour non lu", "en": "outline not read"},
     "beyond": {
         "fr": "les alentours débordent sur un département que la source ne couvre pas : compte minimal",
         "en": "the surroundings reach a department that the source does not cover: a minimum",
@@ -38,8 +38,8 @@ _NOTES: dict[str, dict[str, str]] = {
         "en": "one structure whose location is uncertain at this distance",
     },
     "people": {
-        "fr": "population du quartier non publiée : pas de densité",
-        "en": "population of the quarter not published: no density",
+        "fr": "population du quartier sans valeur : pas de densité",
+        "en": "no value for the population of the quarter: no density",
     },
 }
 

@@ -69,6 +69,17 @@ def trend_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.reindex(columns=list(TREND_COLUMNS))
 
 
+def territories_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `load_observations` for a comparison of larger territories, which has no figure of QPV; others as is."""
+    if "kind" not in frame or not (frame["kind"] == "published").any():
+        return frame
+    published = frame[frame["kind"] == "published"]
+    level = published["territory_code"].str.partition(":")
+    return published.drop(columns=[name for name in published if name.startswith(("qpv_", "reference", "n_"))]).assign(
+        geo_level=level[0], geo_code=level[2], geo_vintage=0
+    )
+
+
 def _of_comparisons(frame: pd.DataFrame) -> pd.DataFrame:
     sides = []
     for side in ("qpv", "reference"):

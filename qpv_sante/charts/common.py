@@ -10,12 +10,13 @@ import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.errors import ComparabilityError, SchemaError
-from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS, TOTAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_ROWS = 40
+MAX_ROWS_OF_BLOCKS = 60  # classes of age or sex, one under the other
 ROW_HEIGHT = 0.31  # inches
 INTERVALS: dict[str, dict[str, str]] = {
     "fr": {
@@ -85,6 +86,53 @@ def check_single(frame: pd.DataFrame, names: Iterable[str], who: str, variable: 
                 f"{who} draws one {name} at a time; got {len(values)}: {listed}. "
                 f"Filter first, for example {variable}[{variable}['{name}'] == {first}]."
             )
+
+
+def check_rows(rows: pd.DataFrame, block: str, who: str, variable: str | None) -> None:
+    """Refuse more rows than can be read, with what the caller has not done yet to have fewer.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What would be drawn, with `age`, `sex` and `level` or `territory_level` where it has them.
+    block : str
+        Column of the blocks that rows are drawn in, if it has one.
+    who : str
+        The function, for the message.
+    variable : str or None
+        Name of the frame that the caller filters; None where it passed an indicator.
+
+    Raises
+    ------
+    ComparabilityError
+        More than 40 rows in a block, or 60 in all.
+    """
+    most = int(rows[block].value_counts().max()) if block in rows and len(rows) else len(rows)
+    if most <= MAX_ROWS and len(rows) <= MAX_ROWS_OF_BLOCKS:
+        return
+    limit = f"{MAX_ROWS} rows" if most > MAX_ROWS else f"{MAX_ROWS_OF_BLOCKS} rows in blocks"
+    got = most if most > MAX_ROWS else len(rows)
+    raise ComparabilityError(
+        f"{who} draws at most {limit}, got {got}: more cannot be read. {_how_to_split(rows, most, variable)}"
+    )
+
+
+def _how_to_split(rows: pd.DataFrame, most: int, variable: str | None) -> str:
+    """One class where classes are too many, else one level, else a smaller territory or a larger grouping."""
+
+    def kept(name: str, value: object) -> str:
+        return f"{name}={value!r}" if variable is None else f"{variable}[{variable}[{name!r}] == {value!r}]"
+
+    for name in ("age", "sex") if most <= MAX_ROWS else ():
+        found = [str(one) for one in rows[name].dropna().unique()] if name in rows else []
+        if len(found) > 1:
+            return f"Keep one class: {kept(name, next(one for one in found if one != TOTAL))}."
+    for name in ("level", "territory_level", "geo_level"):
+        found = [str(one) for one in rows[name].dropna().unique() if one != "country"] if name in rows else []
+        if len(found) > 1 and variable is not None:
+            return f"Keep one level: {kept(name, found[0])}."
+    head = "" if variable is None else f", or keep {variable}.head({MAX_ROWS})"
+    return f"Take a smaller territory (territory=) or larger groups (by=){head}."
 
 
 def missing_counts(flags: pd.Series, values: pd.Series) -> dict[str, int]:

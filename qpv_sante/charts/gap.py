@@ -28,7 +28,8 @@ def plot_gap(comparison: pd.DataFrame, *, ax: Axes | None = None, lang: str = "f
     Parameters
     ----------
     comparison : DataFrame
-        As `compare` gives it, of one indicator, year, zoning and reference; at most 40 rows. Needs
+        As `compare` gives it, of one indicator, year, zoning and reference; at most 40 rows. Several classes of age or
+        sex are so many blocks, each under its name. Needs
         `territory, territory_code, indicator, year, geo_vintage, reference, qpv_value, reference_value,
         difference, n_used, n_total, source`. Where present, `qpv_lower, qpv_upper, reference_lower,
         reference_upper` are drawn as thin bars, and `qpv_q1, qpv_median, qpv_q3` as a distribution in
@@ -46,14 +47,14 @@ def plot_gap(comparison: pd.DataFrame, *, ax: Axes | None = None, lang: str = "f
     Axes
         Rows without a value for the QPV come last, with the reason. Artists bear a `gid`: `qpv`,
         `qpv_unreliable`, `reference`, `qpv_interval`, `reference_interval`, `qpv_quartiles`, `qpv_median`;
-        `territory` in place of `qpv` for the values of larger territories.
+        `territory` in place of `qpv` for the values of larger territories; `facet`, the name of a block.
 
     Raises
     ------
     SchemaError
         A column is missing, or there is no row.
     ComparabilityError
-        Several indicators, years, zonings, classes or references, or more than 40 rows; the message
+        Several indicators, years, zonings or references, or more than 40 rows; the message
         says how to split.
     UnknownNameError
         Unknown language or indicator.
@@ -84,7 +85,13 @@ def plot_gap(comparison: pd.DataFrame, *, ax: Axes | None = None, lang: str = "f
 
 
 def _scales(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> None:
-    ax.set_ylim(rows["y"].max() + 0.7, -0.7)
+    several = rows["facet"].nunique() > 1
+    ax.set_ylim(rows["y"].max() + 0.7, -1.3 if several else -0.7)
+    for block in rows.drop_duplicates("facet").itertuples() if several else ():
+        ax.annotate(style.capitalise(style.classes_label(block.sex or "_T", block.age or "_T", lang)),
+                    (0, block.y - 0.75), (2, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    va="center", fontweight="bold", fontsize=style.NOTE_SIZE, color=style.MUTED, gid="facet",
+                    zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
     short = [style.wrap(name, 34) for name in rows["label"]]
     names = [text if text.count("\n") < 2 else style.wrap(text, 44, max_lines=3) for text in short]
     ax.set_yticks(rows["y"].to_list(), names)
@@ -189,9 +196,9 @@ def _write_columns(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: sty
         ax.annotate(count, (1, row.y), place, ha="right", color=style.MUTED, gid="count", **edge, **small)
     if shown:
         head = words["points"] if symbol == "%" else words["gap"]
-        ax.annotate(head, (1, -0.62), (_GAP_COLUMN, 2), ha="right", color=style.MUTED, gid="head",
+        ax.annotate(head, (1, rows["y"].min() - 0.62), (_GAP_COLUMN, 2), ha="right", color=style.MUTED, gid="head",
                     **{**edge, "va": "bottom"}, **small)  # fmt: skip
-    if rows["last"].any() and not rows["last"].all():
+    if rows["last"].any() and not rows["last"].all() and rows["facet"].nunique() == 1:
         line = rows.loc[rows["last"], "y"].min() - 0.62
         said = "missing" if rows["subject"].iloc[0] == "qpv" else "territory_missing"
         ax.plot([0, 1], [line, line], transform=ax.get_yaxis_transform(), color=style.RULE, lw=0.8)
@@ -269,7 +276,8 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
     what = words["zoning"].format(vintage=first["geo_vintage"], reference=reference)
     if first["subject"] == "territory":
         what = words["levels"].format(level=_level(rows, lang), reference=reference)
-    classes = style.classes_label(first["sex"] or "_T", first["age"] or "_T", lang)
+    alone = rows["facet"].nunique() == 1
+    classes = style.classes_label(first["sex"] or "_T", first["age"] or "_T", lang) if alone else ""
     when = style.year_label(indicator, style.source_keys(rows["source"]), int(first["year"]), lang)
     # of one row, the name beside it says the place
     place = str(rows.attrs.get("territory_name", "")) if len(rows) > 1 else ""
@@ -294,6 +302,16 @@ def _write_around(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: styl
         ax, indicator.label[lang], _scope(rows, indicator, lang), handles, notes, lang,
         own=own, right=_count_edge(rows), above=20,
     )  # fmt: skip
+
+
+def _named(rows: pd.DataFrame) -> list[str]:
+    """Names of rows, with their class where there are several."""
+    if rows["facet"].nunique() < 2:
+        return rows["label"].tolist()
+    return [
+        ", ".join(filter(None, (name, style.classes_label(sex or "_T", age or "_T", "fr"))))
+        for name, sex, age in zip(rows["label"], rows["sex"], rows["age"], strict=True)
+    ]
 
 
 def _description(rows: pd.DataFrame, indicator: Indicator) -> style.Description:
@@ -321,7 +339,7 @@ def _description(rows: pd.DataFrame, indicator: Indicator) -> style.Description:
         rows=len(rows),
         n_used=float(rows["n_used"].sum()) if of_qpv else None,
         n_total=float(rows["n_total"].sum()) if of_qpv else None,
-        values=dict(zip(known["label"], known["point"].astype(float), strict=True)),
+        values=dict(zip(_named(known), known["point"].astype(float), strict=True)),
         missing=common.missing_counts(rows["flag"], point),
         said=said,
     )

@@ -6,8 +6,9 @@ import pandas as pd
 
 from qpv_sante.catalogue import Indicator
 from qpv_sante.charts import common
-from qpv_sante.errors import ComparabilityError, SchemaError
+from qpv_sante.errors import SchemaError
 from qpv_sante.geography import fold
+from qpv_sante.loading import sorted_classes
 
 REQUIRED = (
     *("territory", "territory_code", "indicator", "year", "geo_vintage", "reference", "qpv_value"),
@@ -29,7 +30,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zoning": "Quartiers prioritaires (QPV, zonage {vintage}) et {reference}",
         "country": "France (comprend le territoire)",
         "levels": "{level} et {reference}",
-        "territory_missing": "Sans valeur publiée",
+        "territory_missing": "Sans valeur",
         "sample": "À droite de chaque ligne : écart entre le territoire et la référence, puis n, nombre de personnes "
         "interrogées, s'il est publié. Ces valeurs ne sont pas celles de QPV.",
         "surveys": "Non dessinés ici, les résultats d'enquêtes nationales dans et hors quartiers (voir plot_levels) : "
@@ -52,7 +53,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zoning": "Priority neighbourhoods (QPV, {vintage} zoning) and {reference}",
         "country": "France (holds the territory)",
         "levels": "{level} and {reference}",
-        "territory_missing": "No published value",
+        "territory_missing": "No value",
         "sample": "Right of each row: gap between territory and reference, then n, number of people asked, where "
         "published. These values are not those of QPV.",
         "surveys": "Not drawn here, the results of national surveys inside and outside neighbourhoods (see "
@@ -85,22 +86,19 @@ def prepare(comparison: pd.DataFrame) -> pd.DataFrame:
     SchemaError
         A column is missing, or there is no row.
     ComparabilityError
-        Several indicators, years, zonings, classes or references, or too many rows.
+        Several indicators, years, zonings or references, or too many rows.
     """
-    if {"kind", "value", "reference_value"} <= set(comparison.columns):
+    if "kind" in comparison and (comparison["kind"] != "qpv").any():
         comparison = _of_territories(comparison)
     common.check_columns(comparison, REQUIRED, "plot_gap", "compare()")
     rows = comparison.reset_index(drop=True)
     rows = rows.assign(**{name: None for name in _OPTIONAL if name not in rows})
     if "subject" not in rows:
         rows["subject"] = "qpv"
-    names = ("indicator", "year", "geo_vintage", "sex", "age", "reference")
+    names = ("indicator", "year", "geo_vintage", "reference")
     common.check_single(rows, names, "plot_gap", "comparison")
-    if len(rows) > common.MAX_ROWS:
-        raise ComparabilityError(
-            f"plot_gap draws at most {common.MAX_ROWS} rows, got {len(rows)}: more cannot be read. Split with "
-            "compare(..., territory='Occitanie') for one territory, or group with compare(..., by='region')."
-        )
+    blocks = [f"{age} {sex}" for age, sex in zip(rows["age"], rows["sex"], strict=True)]
+    common.check_rows(rows.assign(block=blocks), "block", "plot_gap", "comparison")
     columns = [str(name) for name in rows]
     numbers = [name for name in columns if name.startswith(("qpv_", "reference_", "n_")) or name == "difference"]
     for name in numbers:
@@ -109,7 +107,7 @@ def prepare(comparison: pd.DataFrame) -> pd.DataFrame:
     texts = ("flag", "interval", "sex", "age", "reference_label", "reference_source", "unit")
     for name in (*texts, "reference_note"):
         rows[name] = rows[name].astype("object").where(rows[name].notna(), "")
-    twins = rows["territory"].duplicated(keep=False)
+    twins = rows.duplicated(["territory", "sex", "age"], keep=False)
     code = rows["territory_code"].astype(str).str.partition(":")[2]
     rows["label"] = rows["territory"].astype(str) + (" (" + code + ")").where(twins, "")
     return rows
@@ -123,24 +121,26 @@ def _of_territories(comparison: pd.DataFrame) -> pd.DataFrame:
             "plot_gap: the frame has survey contrasts only, each of another question: plot_levels draws them."
         )
     common.check_columns(published, ("territory", "territory_code", "n", "source"), "plot_gap", "compare()")
-    ages = published["age"].dropna().unique() if "age" in published else []
-    if len(ages) > 1:
-        raise ComparabilityError(
-            f"plot_gap draws one age at a time; got {len(ages)}: {', '.join(ages)}. Filter first, for example "
-            f"comparison[comparison['age'] == {ages[0]!r}], or use plot_levels, which draws them all."
-        )
-    names = {name: f"qpv_{name}" for name in ("value", "lower", "upper")}
-    rows = published.drop(columns=[name for name in ("reference_n",) if name in published]).rename(columns=names)
+    others = ("reference_n", "reference_n_used", "reference_n_total")
+    rows = published.drop(columns=[name for name in others if name in published])
     surveys = int((comparison["kind"] == "survey_contrast").sum())
-    # years of surveys may be ranges, those of published values are whole
     return rows.assign(
         subject="territory", geo_vintage=None, n_used=rows["n"], n_total=None, surveys=surveys,
-        year=pd.to_numeric(rows["year"]),
+        **{f"qpv_{name}": rows.get(name) for name in ("value", "lower", "upper")},
     )  # fmt: skip
 
 
+def _facets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with `facet`, the place of their class among those of the frame: none is above the others for its values."""
+    ages = {age: rank for rank, age in enumerate(sorted_classes(rows["age"].unique()))}
+    return rows.assign(facet=list(zip(rows["age"].map(ages), rows["sex"], strict=True)))
+
+
 def order(rows: pd.DataFrame, indicator: Indicator) -> pd.DataFrame:
-    """Rows from top to bottom, with their height `y`, their `gap` and what is drawn of the QPV."""
+    """Rows from top to bottom, with their height `y`, their `gap` and what is drawn of the QPV.
+
+    Several classes of sex or age are so many blocks, one under the other on the same axis.
+    """
     rows = rows.assign(drawn="missing")
     rows.loc[rows["qpv_median"].notna(), "drawn"] = "distribution"
     rows.loc[rows["qpv_value"].notna(), "drawn"] = "value"
@@ -149,9 +149,13 @@ def order(rows: pd.DataFrame, indicator: Indicator) -> pd.DataFrame:
     # the widest gap is the most unfavourable one, where the indicator has a direction
     keys = {"worse": -rows["gap"], "better": rows["gap"], "neither": -rows["gap"].abs()}
     rows = rows.assign(last=rows["drawn"] == "missing", key=keys[indicator.higher_is])
-    rows = rows.assign(folded=rows["label"].map(fold)).sort_values(
-        ["last", "key", "folded"], kind="stable", na_position="last", ignore_index=True
+    rows = _facets(rows.assign(folded=rows["label"].map(fold))).sort_values(
+        ["facet", "last", "key", "folded"], kind="stable", na_position="last", ignore_index=True
     )
-    shift = 0.9 if rows["last"].any() and not rows["last"].all() else 0.0
-    rows["y"] = rows.index + shift * rows["last"]
+    if rows["facet"].nunique() > 1:
+        # a line is left above each block for its head
+        rows["y"] = rows.index + 0.9 * pd.factorize(rows["facet"])[0]
+    else:
+        shift = 0.9 if rows["last"].any() and not rows["last"].all() else 0.0
+        rows["y"] = rows.index + shift * rows["last"]
     return rows.drop(columns=["key", "folded"])

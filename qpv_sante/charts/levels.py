@@ -1,4 +1,4 @@
-"""What is known at which level, for health indicators that no source publishes by QPV."""
+"""What is known at which level, for health indicators that no source read gives by QPV."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from qpv_sante import layout, style
+from qpv_sante import absences, layout, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.levels_rows import TEXTS, health_frame, level_rows
-from qpv_sante.errors import ComparabilityError, InvalidInputError
-from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
+from qpv_sante.errors import InvalidInputError
+from qpv_sante.observations import AUTO, FLAG_LABELS, MISSING_FLAGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,21 +28,25 @@ def plot_levels(
     *,
     year: int | None = None,
     territory: str | Territory | None = None,
+    sex: str = AUTO,
+    age: str = AUTO,
     ax: Axes | None = None,
     lang: str = "fr",
 ) -> Axes:
-    """A health indicator at every level where it is known, and in words that no QPV has it.
+    """A health indicator at every level where it is read, and in words why no QPV has it.
 
     Parameters
     ----------
     data : DataFrame or str
         As `compare` gives it for an indicator that is not published by QPV, or rows of `load_observations` of larger
         levels; frames of several levels may be one under the other. Or the indicator itself, with `year`: every
-        level of `compare` is then asked for. At most 40 rows, in the indicator's unit.
+        level of `compare` is then asked for. At most 40 rows a class of age and 60 in all, in the indicator's unit.
     year : int, optional
         With an indicator.
     territory : str, optional
         With an indicator: a name or typed code; the regions and departments around or in it.
+    sex, age : str
+        With an indicator, as in `compare`: the total, or every class where there is none.
     ax : Axes, optional
         A new figure by default.
     lang : {"fr", "en"}
@@ -59,7 +63,7 @@ def plot_levels(
     SchemaError
         Another frame, or no row.
     ComparabilityError
-        Several indicators, years or sexes, or more than 40 rows; the message says how to split.
+        Several indicators, years or sexes, or too many rows; the message says how to split.
     UnavailableLevelError
         An indicator that is published by QPV (use `plot_gap`, `plot_distribution`), or not that year.
     InvalidInputError
@@ -72,20 +76,19 @@ def plot_levels(
     ['France (pays)', 'Occitanie (région)']
     """
     language = style.check_lang(lang)
+    of_frame = not isinstance(data, str)
     if isinstance(data, str):
         if year is None:
             raise InvalidInputError(f"plot_levels({data!r}) needs its year, for example year=2024.")
-        data = health_frame(data, year=year, territory=territory, lang=language)
-    elif year is not None or territory is not None:
-        raise InvalidInputError("plot_levels: year and territory go with an indicator; filter the frame instead.")
+        data = health_frame(data, year=year, territory=territory, lang=language, sex=sex, age=age)
+    elif year is not None or territory is not None or (sex, age) != (AUTO, AUTO):
+        raise InvalidInputError(
+            "plot_levels: year, territory, sex and age go with an indicator; filter the frame instead."
+        )
     rows = level_rows(data, lang=language)
     asked = str(rows.attrs["indicator"])
     indicator = catalogue().indicator(asked)
-    if len(rows) > common.MAX_ROWS:
-        raise ComparabilityError(
-            f"plot_levels draws at most {common.MAX_ROWS} rows, got {len(rows)}: more cannot be read. Split with "
-            "territory='Occitanie', compare(..., by='region'), or keep one age class."
-        )
+    common.check_rows(rows, "head", "plot_levels", "frame" if of_frame else None)
     with style.figure_style():
         own = ax is None
         axes = style.new_axes() if ax is None else ax
@@ -128,7 +131,7 @@ def _scales(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang
                     fontsize=style.NOTE_SIZE, color=style.MUTED, gid="head", zorder=6,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
     ax.axhline(float(rows["y"].max()) + 0.62, color=style.RULE, lw=0.8)
-    said = TEXTS[lang]["unpublished"].format(levels=rows.attrs["finest"][lang])
+    said = _absent(rows, indicator, lang)
     ax.annotate(style.typography(said, lang), (0, bottom), (4, 0), xycoords=("axes fraction", "data"), va="center",
                 textcoords="offset points", style="italic", fontsize=style.SMALL_SIZE, color=style.INK, zorder=6,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, gid="unpublished")  # fmt: skip
@@ -189,6 +192,12 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
     return [part for part in (TEXTS[lang]["scope"], classes, when) if part]
 
 
+def _absent(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> str:
+    """What the row of QPV says: whether it is not published or not read, and what is read."""
+    word = absences.WORDS[absences.of_level(indicator.id, "qpv")][lang]
+    return TEXTS[lang]["unpublished"].format(absent=word, levels=rows.attrs["finest"][lang])
+
+
 def _write(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang, *, own: bool) -> None:
     words = TEXTS[lang]
     handles: list[Any] = []
@@ -201,6 +210,8 @@ def _write(ax: Axes, rows: pd.DataFrame, indicator: Indicator, lang: style.Lang,
     if rows["lower"].notna().any():
         handles.append(common.bar(common.interval_label(rows.loc[rows["lower"].notna(), "interval"], lang)))
     notes = [words["unit"].format(unit=indicator.unit[lang]), *dict.fromkeys(rows.attrs["notes"])]
+    if said := absences.claim(indicator.id, "qpv"):
+        notes.append(words["claim"].format(source=said.source[lang]))
     if indicator.estimable:
         notes.append(words["estimate"])
     keys = style.source_keys(rows["source"])
@@ -221,9 +232,7 @@ def _description(rows: pd.DataFrame, indicator: Indicator) -> style.Description:
     published = rows[rows["section"] != "survey"]
     known = published.dropna(subset="value")
     surveys = len(rows) - len(published)
-    said: dict[str, list[str]] = {
-        lang: [TEXTS[lang]["unpublished"].format(levels=rows.attrs["finest"][lang])] for lang in languages
-    }
+    said: dict[str, list[str]] = {lang: [_absent(rows, indicator, lang)] for lang in languages}
     if surveys:
         for lang in languages:
             said[lang].append(TEXTS[lang]["surveys"].format(n=surveys))

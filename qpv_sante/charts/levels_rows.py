@@ -10,6 +10,7 @@ from qpv_sante import style
 from qpv_sante.catalogue import catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import SchemaError, UnavailableLevelError
+from qpv_sante.loading import sorted_classes
 
 if TYPE_CHECKING:
     from qpv_sante.territories import Territory
@@ -23,7 +24,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "fr": {
         "scope": "Ce qui est connu, niveau par niveau",
         "qpv": "QPV",
-        "unpublished": "Non publié par QPV. Publié pour : {levels}.",
+        "unpublished": "Par QPV : {absent}. Lu pour : {levels}.",
+        "claim": "Non publié par QPV : {source}.",
         "country": "Pays",
         "territory": "Région ou département",
         "inside": "Enquête nationale : habitants des quartiers",
@@ -41,7 +43,8 @@ TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "scope": "What is known, level by level",
         "qpv": "QPV",
-        "unpublished": "Not published by QPV. Published for: {levels}.",
+        "unpublished": "By QPV: {absent}. Read for: {levels}.",
+        "claim": "Not published by QPV: {source}.",
         "country": "Country",
         "territory": "Region or department",
         "inside": "National survey: residents of the neighbourhoods",
@@ -60,7 +63,12 @@ TEXTS: dict[str, dict[str, str]] = {
 
 
 def health_frame(
-    indicator: str, *, year: int, territory: str | Territory | None = None, lang: style.Lang = "fr"
+    indicator: str,
+    *,
+    year: int,
+    territory: str | Territory | None = None,
+    lang: style.Lang = "fr",
+    **classes: str,
 ) -> pd.DataFrame:
     """Comparisons of an indicator at every level where it is known, one under the other.
 
@@ -80,7 +88,7 @@ def health_frame(
     frames, failures = [], []
     for level in HEALTH_LEVELS:
         try:
-            frames.append(compare_health(indicator, year=year, territory=territory, by=level, lang=lang))
+            frames.append(compare_health(indicator, year=year, territory=territory, by=level, lang=lang, **classes))
         except UnavailableLevelError as error:
             failures.append(str(error))
     if not frames:
@@ -119,7 +127,11 @@ def level_rows(frame: pd.DataFrame, *, lang: style.Lang = "fr") -> pd.DataFrame:
     frame = frame.reset_index(drop=True)
     frame = frame.assign(**{name: frame[name].astype("str") for name in frame.select_dtypes("category")})
     if "kind" in frame and "reference_value" in frame:
-        common.check_columns(frame, ("territory", "level", "value", "age", "source"), "plot_levels", "compare()")
+        common.check_columns(
+            frame, ("territory", "territory_level", "value", "age", "source"), "plot_levels", "compare()"
+        )
+        if (frame["kind"] == "qpv").any():
+            raise UnavailableLevelError("plot_levels is for what no QPV has; this frame has QPV: plot_gap draws it.")
         published = frame[frame["kind"] == "published"]
         surveys = frame[frame["kind"] == "survey_contrast"].drop_duplicates(["label", "territory", "year"])
         if published.empty:
@@ -169,7 +181,8 @@ def _coverage(indicator: str, lang: style.Lang) -> str:
 def _of_comparison(published: pd.DataFrame) -> pd.DataFrame:
     """Territories, and the country once a class."""
     own = pd.DataFrame({
-        "section": "territory", "name": published["territory"], "level": published["level"], "age": published["age"],
+        "section": "territory", "name": published["territory"], "level": published["territory_level"],
+        "age": published["age"],
         **{name: published[name] for name in ("value", "lower", "upper", "interval", "n", "flag", "source")},
     })  # fmt: skip
     country = published.drop_duplicates("age")
@@ -206,9 +219,8 @@ def _ordered(rows: pd.DataFrame, lang: style.Lang) -> pd.DataFrame:
     """By age class, then from the largest level, highest value first; the level is in the name."""
     from qpv_sante.listing import level_label
 
-    first_year = rows["age"].str.extract(r"(\d+)")[0].astype(float).fillna(-1)
-    # "under 25" starts before "25 to 49"
-    rows = rows.assign(order=first_year - rows["age"].str.startswith("Y_LT"), rank=rows["level"].map(_LEVELS.index))
+    order = {age: place for place, age in enumerate(sorted_classes(rows["age"].unique()))}
+    rows = rows.assign(order=rows["age"].map(order), rank=rows["level"].map(_LEVELS.index))
     rows = rows.sort_values(["order", "rank", "value"], ascending=[True, True, False], kind="stable", ignore_index=True)
     several = rows["age"].nunique() > 1
     rows["head"] = [style.age_label(age, lang) if several else "" for age in rows["age"]]
@@ -224,7 +236,9 @@ def _of_surveys(surveys: pd.DataFrame, asked: str, lang: style.Lang) -> tuple[pd
     related = len(same) > 0 and not (same["indicator"] == asked).all()
     words = TEXTS[lang]
     names = [
-        words["survey_name"].format(label=one.label, perimeter=str(one.territory).partition(",")[0], year=one.year)
+        words["survey_name"].format(
+            label=one.label, perimeter=str(one.territory).partition(",")[0], year=one.year_label
+        )
         for one in same.itertuples()
     ]
     drawn = pd.DataFrame({

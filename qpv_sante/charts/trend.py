@@ -10,7 +10,7 @@ from qpv_sante import layout, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
-from qpv_sante.charts.breaks import breaks, segments, trend_rows
+from qpv_sante.charts.breaks import breaks, segments, territories_of, trend_rows
 from qpv_sante.errors import ComparabilityError
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
 
@@ -106,6 +106,7 @@ def plot_trend(frame: pd.DataFrame, *, ax: Axes | None = None, lang: str = "fr")
     1
     """
     language = style.check_lang(lang)
+    frame = territories_of(frame)
     rows = trend_rows(frame)
     names = list(dict.fromkeys(rows["series"]))
     if len(names) > MAX_SERIES:

@@ -187,7 +187,9 @@ def estimate(
     wanted = places.qpv_in(place, geo_vintage)["geo_code"]
     if wanted.empty:
         where = f"{place.name} ({place.key})" if place else "France"
-        raise UnavailableLevelError(f"{where} has no QPV of the {geo_vintage} zoning: nothing to estimate.")
+        raise UnavailableLevelError(
+            f"{where}: no QPV of the {geo_vintage} zoning in the files read, nothing to estimate."
+        )
     kept = quarters.frame.index.isin(wanted)
     # drawn for the whole zoning, so that a QPV has the same interval whatever the territory
     own_noise = synthetic.standard_noise(len(kept), draws, [seed, 103])[kept]
@@ -270,7 +272,7 @@ def _check_benchmark(indicator: str, benchmark: str | None) -> str | None:
     if benchmark not in valid:
         raise UnknownNameError(f"Unknown benchmark {benchmark!r}. {did_you_mean(benchmark, valid)} Or None.")
     raise UnavailableLevelError(
-        f"{indicator} has no published total by {benchmark}; pass benchmark={finest!r}, or None for none."
+        f"no total of {indicator} by {benchmark} is read; pass benchmark={finest!r}, or None for none."
     )
 
 
@@ -281,7 +283,7 @@ def _check_applicable(names: tuple[str, ...], survey: Survey, asked: str | None)
     if asked is None or not without:
         return
     listed = ", ".join(set_name(combined) for combined in without)
-    said = f"{survey.indicator}: benchmark={asked!r} cannot be applied to {listed}: no open source gives the areas' "
+    said = f"{survey.indicator}: benchmark={asked!r} cannot be applied to {listed}: no source read gives the areas' "
     if len(without) == len(sets):
         raise UnavailableLevelError(said + "composition by these predictors. Pass benchmark=None.")
     warnings.warn(said + "composition; these estimates are not benchmarked.", UserWarning, stacklevel=5)

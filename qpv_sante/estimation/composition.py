@@ -1,6 +1,6 @@
 """What is known of each QPV's people, turned into shares of the surveys' categories.
 
-Each rule is a stated assumption: no open file gives the categories of the surveys by QPV.
+Each rule is a stated assumption: no file read gives the categories of the surveys by QPV.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def missing_because(predictor: str, quarters: Quarters, lang: str) -> pd.Series:
     for indicator in reversed(NEEDS[predictor]):
         label = catalogue().indicator(indicator).short[lang]
         if indicator not in quarters.flags:
-            absent = {"fr": "non publié pour ce zonage", "en": "not published for this zoning"}[lang]
+            absent = {"fr": "non lu pour ce zonage", "en": "not read for this zoning"}[lang]
             reason[:] = f"{word} ({label} : {absent})" if lang == "fr" else f"{word} ({label}: {absent})"
             continue
         flags = quarters.flags[indicator]

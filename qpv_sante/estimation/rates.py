@@ -1,6 +1,6 @@
 """What the surveys publish, arranged for estimation: rates by category, and the same categories by area.
 
-The only numbers here that no open file carries are the sample sizes and rates by perceived finances
+The only numbers here that no file read carries are the sample sizes and rates by perceived finances
 in each region. They come from the tables of the producer's 17 regional reports, as a third party transcribed
 them (public repository m4nR3is/odisse-sante-mentale); `finances_by_region.csv` names document and page. What was
 checked here is that they add up to the regional samples of the open file, not each cell against its page.
@@ -116,7 +116,7 @@ def check_predictors(indicator: str, predictors: Sequence[str]) -> tuple[str, ..
     if unknown or not asked:
         every = sorted({name for names in PREDICTORS.values() for name in names})
         why = (
-            f"no open source publishes {indicator} by {', '.join(unknown)}"
+            f"no source read gives {indicator} by {', '.join(unknown)}"
             if set(unknown) <= set(every) and unknown
             else f"unknown predictors {unknown}. {did_you_mean(unknown[0], every).removesuffix('.')}"
             if unknown

@@ -21,8 +21,8 @@ VALIDATION_COLUMNS = (
 BOOTSTRAP, BOOTSTRAP_SEED, BOOTSTRAP_LEVEL = 10_000, 0, 0.95
 NOTES: dict[str, dict[str, str]] = {
     "unknown": {
-        "fr": "aucune source ouverte ne donne la composition des territoires selon {names} : rien à vérifier",
-        "en": "no open source gives the areas' composition by {names}: nothing to check",
+        "fr": "aucune source lue ne donne la composition des territoires selon {names} : rien à vérifier",
+        "en": "no source read gives the areas' composition by {names}: nothing to check",
     },
     "weak": {
         "fr": "ne fait pas mieux que la constante",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from qpv_sante import absences
 from qpv_sante.style import Lang, format_number, typography
 
 COMMON: list[dict[str, str]] = [
     {
-        "fr": "Estimation, non mesurée : aucun chiffre n'est publié par QPV.",
-        "en": "Estimate, not measured: no figure is published by QPV.",
+        "fr": "Estimation, non mesurée : par QPV, ce chiffre est {absent}.",
+        "en": "Estimate, not measured: by QPV, this figure is {absent}.",
     },
     {
         "fr": "Dans une même catégorie, les habitants répondraient de même où qu'ils vivent : ce que le quartier "
@@ -19,12 +20,12 @@ COMMON: list[dict[str, str]] = [
         "fr": "L'intervalle ajoute l'erreur d'échantillonnage publiée et l'erreur constatée en prédisant des {areas}, "
         "multipliée par {factor} : l'erreur grandit quand le territoire rétrécit (fois {ratio} des régions aux "
         "départements pour la santé perçue, seul cas connu), et l'on suppose qu'elle grandit d'autant à chaque échelon "
-        "jusqu'au quartier, le surcroît étant propre à chaque quartier. Rien ne permet de le vérifier, et "
+        "jusqu'au quartier, le surcroît étant propre à chaque quartier. Le paquet ne le vérifie pas, et "
         "l'intervalle ne comprend pas l'erreur des hypothèses de composition.",
         "en": "The interval adds the published sampling error and the error found when predicting {areas}, times "
         "{factor}: errors grow as areas shrink (times {ratio} from regions to departments for perceived health, the "
         "only known case), and are assumed to grow as much at each step down to the quarter, what is added being each "
-        "quarter's own. Nothing can verify it, and the interval leaves out the error of the assumptions on "
+        "quarter's own. The package does not check it, and the interval leaves out the error of the assumptions on "
         "composition.",
     },
     {
@@ -82,21 +83,21 @@ PREDICTOR: dict[str, dict[str, str]] = {
     },
 }
 INDEPENDENCE = {
-    "fr": "Prédicteurs supposés indépendants, effets ajoutés sur l'échelle logit : aucun croisement n'est publié. "
-    "Les mêmes personnes cumulent ces situations, l'écart est donc exagéré",
-    "en": "Predictors taken as independent, effects added on the logit scale: no crossing is published. The same "
-    "people combine these situations, so the gap is exaggerated",
+    "fr": "Prédicteurs supposés indépendants, effets ajoutés sur l'échelle logit : les fichiers lus ne donnent "
+    "pas de croisement. Les mêmes personnes cumulent ces situations, l'écart est donc exagéré",
+    "en": "Predictors taken as independent, effects added on the logit scale: the files read give no crossing. The "
+    "same people combine these situations, so the gap is exaggerated",
 }
 NO_BENCHMARK = {
-    "fr": "Non calé : aucune source ouverte ne donne la composition des {areas} selon ce prédicteur",
-    "en": "Not benchmarked: no open source gives the {areas}' composition by this predictor",
+    "fr": "Non calé : aucune source lue ne donne la composition des {areas} selon ce prédicteur",
+    "en": "Not benchmarked: no source read gives the {areas}' composition by this predictor",
 }
 REASONS: dict[str, dict[str, str]] = {
     "floor": {"fr": "moins de {floor} habitants", "en": "fewer than {floor} inhabitants"},
     "population": {"fr": "population inconnue", "en": "population unknown"},
     "benchmark": {
-        "fr": "valeur publiée absente pour son territoire de calage",
-        "en": "no published value for the area it is benchmarked to",
+        "fr": "valeur absente des fichiers lus pour son territoire de calage",
+        "en": "no value read for the area it is benchmarked to",
     },
     "not_benchmarked": {
         "fr": "non calé malgré la demande : composition des {areas} inconnue selon {names}",
@@ -135,6 +136,7 @@ def assumption_of(
 def common_assumptions(indicator: str, level: str, lang: Lang, *, ratio: float, factor: float) -> list[str]:
     """What every estimate of an indicator assumes; `ratio` and `factor` are those of `error_growth`."""
     said = {
+        "absent": absences.word_of_level(indicator, "qpv", lang),
         "areas": AREAS[level][lang],
         "ages": AGES[indicator][lang],
         "ratio": format_number(ratio, 2, lang=lang),

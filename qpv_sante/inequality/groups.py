@@ -12,6 +12,7 @@ from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
+from qpv_sante.observations import AUTO
 from qpv_sante.territories import Territory
 
 COLUMNS = ("region", "department", "epci", "urban_unit")
@@ -63,6 +64,8 @@ def summarize_inequality(
     interval: str = "none",
     measures: Sequence[str] | None = None,
     level: float = 0.95,
+    sex: str = AUTO,
+    age: str = AUTO,
     lang: str = "fr",
 ) -> pd.DataFrame:
     """Summary measures of the inequality between groups of QPV, or between QPV and their outside.
@@ -90,6 +93,8 @@ def summarize_inequality(
     measures : sequence of str, optional
         Codes of `qpv_sante.inequality.summarize`; all by default.
     level : float
+    sex, age : str
+        The total where it is published; one class, where there are several and no total.
     lang : {"fr", "en"}
         Language of the group names and notes.
 
@@ -128,11 +133,12 @@ def summarize_inequality(
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
     places = loading.gazetteer()
     place = places.resolve(territory)
-    quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex="_T", age="_T")
+    sex, age = quarter_values.one_class(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     notes: list[str] = []
     by_status = isinstance(groups, str) and groups == "qpv_status"
     if by_status:
-        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang)
+        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang, sex, age)
     else:
         table, notes = _by_group(known, quarters, groups, geo_vintage, year, place, rank_year, lang)
     if known.selects_qpv:
@@ -170,8 +176,8 @@ def summarize_inequality(
         year=year,
         geo_level="qpv",
         geo_vintage=geo_vintage,
-        sex="_T",
-        age="_T",
+        sex=sex,
+        age=age,
         territory=whole.name,
         territory_code=whole.key,
         groups=groups if isinstance(groups, str) else "own",
@@ -194,6 +200,8 @@ def _by_status(
     place: Territory | None,
     reference: str,
     lang: style.Lang,
+    sex: str,
+    age: str,
 ) -> pd.DataFrame:
     """QPV and their outside, as two groups."""
     from qpv_sante.references import parse_reference, reference_values
@@ -208,11 +216,11 @@ def _by_status(
     quarters = quarters[quarters["in_field"]]
     members = comparison.group_members(quarters, places, None, place, geo_vintage)
     inside = aggregation.pool(members, "group", kind=known.kind).iloc[0]
-    found = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex="_T", age="_T")
+    found = reference_values(parsed, known, members, quarters, year=year, lang=lang, sex=sex, age=age)
     outside = comparison.with_enough_coverage(found, 0.9, lang).iloc[0]
     if pd.isna(outside["value"]):
         raise UnavailableLevelError(
-            f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not published'}). "
+            f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not read'}). "
             "Choose a territory where every QPV has a value, or another reference."
         )
     return pd.DataFrame(

@@ -17,7 +17,7 @@ from qpv_sante.maps import gather, labels, layers, scene
 from qpv_sante.maps.bivariate import plot_bivariate_map
 from qpv_sante.maps.classes import class_breaks, classify
 from qpv_sante.maps.interactive import InteractiveMap, explore_map
-from qpv_sante.observations import MISSING_FLAGS
+from qpv_sante.observations import AUTO, MISSING_FLAGS
 
 __all__ = [
     "InteractiveMap",
@@ -45,8 +45,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "used": "QPV avec une valeur : {used}/{total}.",
         "estimated": "QPV estimés : {used}/{total}. Estimation, non mesurée.",
         "partly": "QPV avec une valeur : {used}/{total}, dont estimés, non mesurés : {estimated}.",
-        "undrawn": "QPV sans contour publié, non dessinés : {n}.",
-        "undrawn_valued": "QPV sans contour publié, non dessinés : {n}, dont {valued} avec une valeur.",
+        "undrawn": "QPV sans contour lu, non dessinés : {n}.",
+        "undrawn_valued": "QPV sans contour lu, non dessinés : {n}, dont {valued} avec une valeur.",
         "no_coast": "Outre-mer : QPV situés sans trait de côte, chaque cartouche à son échelle.",
     },
     "en": {
@@ -58,8 +58,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "used": "QPV with a value: {used}/{total}.",
         "estimated": "QPV estimated: {used}/{total}. Estimate, not measured.",
         "partly": "QPV with a value: {used}/{total}, of which estimated, not measured: {estimated}.",
-        "undrawn": "QPV without a published outline, not drawn: {n}.",
-        "undrawn_valued": "QPV without a published outline, not drawn: {n}, of which {valued} with a value.",
+        "undrawn": "QPV whose outline is not read, not drawn: {n}.",
+        "undrawn_valued": "QPV whose outline is not read, not drawn: {n}, of which {valued} with a value.",
         "no_coast": "Overseas: QPV are placed without coastline, each inset at its own scale.",
     },
 }
@@ -73,8 +73,8 @@ def plot_map(
     geo_vintage: int,
     year: int,
     territory: str | Territory | None = None,
-    sex: str = "_T",
-    age: str = "_T",
+    sex: str = AUTO,
+    age: str = AUTO,
     source: str | None = None,
     breaks: Sequence[float] | None = None,
     ax: Axes | None = None,
@@ -122,7 +122,7 @@ def plot_map(
     language = style.check_lang(lang)
     place = gather.resolve(territory)
     frame = gather.figures(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source)
-    classes = style.classes_label(sex, age, language)
+    classes = style.classes_label(*gather.class_of(frame), language)
     mapped = gather.mapped(frame, place, geo_vintage)
     known = catalogue().indicator(indicator)
     return draw_map(
@@ -157,7 +157,7 @@ def draw_map(
     Parameters
     ----------
     zones : GeoDataFrame
-        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is published). Where `flag`
+        One row a QPV: `geo_code, name, value, flag, geometry` (missing where no outline is read). Where `flag`
         is `estimated`, title, legend and notes say "estimate, not measured".
     indicator : Indicator
     geo_vintage, year : int

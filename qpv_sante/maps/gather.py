@@ -10,6 +10,7 @@ import pandas as pd
 from qpv_sante import style
 from qpv_sante.errors import ComparabilityError, StoreError, UnavailableLevelError
 from qpv_sante.geography import with_neighbours
+from qpv_sante.observations import AUTO
 from qpv_sante.territories import Territory
 
 # Levels whose outline frames the map
@@ -26,7 +27,7 @@ def resolve(territory: str | Territory | None) -> Territory | None:
 
 
 def figures(
-    indicator: str, *, geo_vintage: int, year: int, sex: str = "_T", age: str = "_T", source: str | None = None
+    indicator: str, *, geo_vintage: int, year: int, sex: str = AUTO, age: str = AUTO, source: str | None = None
 ) -> pd.DataFrame:
     """Figures of every QPV of France, one row a QPV, from one source.
 
@@ -39,13 +40,15 @@ def figures(
     Raises
     ------
     ComparabilityError
-        Several sources.
+        Several sources, or several classes and no total.
     """
     from qpv_sante import loading
+    from qpv_sante.quarter_values import check_one_class
 
     frame = loading.load_observations(
         indicator, geo_level="qpv", geo_vintage=geo_vintage, year=year, sex=sex, age=age, source=source
     )
+    check_one_class(frame, f"{indicator} of {year} by QPV")
     sources = frame["source"].astype("str").unique()
     if len(sources) > 1:
         raise ComparabilityError(
@@ -53,6 +56,11 @@ def figures(
         )
     text = {name: frame[name].astype("str") for name in ("flag", "source", "interval")}
     return frame.assign(**text)
+
+
+def class_of(frame: pd.DataFrame) -> tuple[str, str]:
+    """Sex and age of figures of one class."""
+    return str(frame["sex"].iloc[0]), str(frame["age"].iloc[0])
 
 
 def quarters(place: Territory | None, geo_vintage: int) -> gpd.GeoDataFrame:
@@ -70,7 +78,7 @@ def quarters(place: Territory | None, geo_vintage: int) -> gpd.GeoDataFrame:
     if members.empty and place is not None:
         other = len(places.qpv_in(place, 2015 if geo_vintage == 2024 else 2024))
         raise UnavailableLevelError(
-            f"{place.name} ({place.key}) has no QPV of the {geo_vintage} zoning: nothing to map. "
+            f"{place.name} ({place.key}): no QPV of the {geo_vintage} zoning in the files read, nothing to map. "
             f"QPV of the other zoning: {other}."
         )
     outlines = loading.load_zones("qpv", vintage=geo_vintage, territory=place)[["geo_code", "geometry"]]

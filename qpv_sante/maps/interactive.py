@@ -13,13 +13,13 @@ import geopandas as gpd
 from qpv_sante import store, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
-from qpv_sante.errors import InvalidInputError, SchemaError
+from qpv_sante.errors import ComparabilityError, InvalidInputError, SchemaError
 from qpv_sante.export import check_suffix, written_whole
 from qpv_sante.geography import fold
 from qpv_sante.maps import gather, labels, layers
 from qpv_sante.maps.classes import class_breaks, classify
 from qpv_sante.maps.page_lines import WORDS, legend_of, notes_of, practice_lines, quarter_lines
-from qpv_sante.observations import MISSING_FLAGS
+from qpv_sante.observations import AUTO, MISSING_FLAGS
 
 if TYPE_CHECKING:
     from qpv_sante.territories import Territory
@@ -93,8 +93,8 @@ def explore_map(
     geo_vintage: int,
     year: int | Mapping[str, int],
     territory: str | Territory | None = None,
-    sex: str = "_T",
-    age: str = "_T",
+    sex: str = AUTO,
+    age: str = AUTO,
     source: str | None = None,
     breaks: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     practices: bool = False,
@@ -151,10 +151,11 @@ def explore_map(
     names = [indicator] if isinstance(indicator, str) else list(indicator)
     years, limits = _per_indicator(names, year, breaks)
     place = gather.resolve(territory)
-    layers_ = []
+    layers_, shown = [], set()
     under: dict[str, Any] = {}
     for name in names:
         frame = gather.figures(name, geo_vintage=geo_vintage, year=years[name], sex=sex, age=age, source=source)
+        shown.add(gather.class_of(frame))
         mapped = gather.mapped(frame, place, geo_vintage)
         under = {key: mapped[key] for key in ("background", "place", "focus")}
         known = catalogue().indicator(name)
@@ -163,6 +164,9 @@ def explore_map(
     communes = None if place is None or place.level == "country" else gather.communes_around(layers_[0].zones)
     if communes is not None:
         under["background"] = {**under["background"], "commune": communes}
+    if len(shown) > 1:
+        listed = "; ".join(f"sex={sex!r}, age={age!r}" for sex, age in sorted(shown))
+        raise ComparabilityError(f"The indicators of one map are of one class; got {listed}. Pass sex= and age=.")
     first, *others = layers_
     return explore_zones(
         first.zones,
@@ -173,7 +177,7 @@ def explore_map(
         others=others,
         practices=gather.practices(layers_[0].zones, geo_vintage, language) if practices else None,
         geo_vintage=geo_vintage,
-        classes=style.classes_label(sex, age, language),
+        classes=style.classes_label(*shown.pop(), language),
         lang=language,
         **under,
     )
@@ -225,7 +229,7 @@ def explore_zones(
     Parameters
     ----------
     zones : GeoDataFrame
-        One row a QPV: `geo_code, name, commune_names, value, flag, geometry` (missing where no outline is published),
+        One row a QPV: `geo_code, name, commune_names, value, flag, geometry` (missing where no outline is read),
         and where known `lower, upper, interval, n, denominator`.
     indicator, geo_vintage, year, background, place, focus, sources, classes, breaks, lang
         As in `draw_map`.

@@ -21,12 +21,12 @@ _UNDER = {
     "fr": {
         "commune": "Fond : communes de 2018, contours simplifiés.",
         "department": "Fond : départements et régions, contours simplifiés.",
-        "none": "Pas de contour de département publié pour ce territoire : seuls les QPV sont situés.",
+        "none": "Contours de département non lus pour ce territoire : seuls les QPV sont situés.",
     },
     "en": {
         "commune": "Background: communes of 2018, simplified outlines.",
         "department": "Background: departments and regions, simplified outlines.",
-        "none": "No department outline is published for this territory: only QPV are placed.",
+        "none": "Department outlines are not read for this territory: only QPV are placed.",
     },
 }
 
@@ -84,7 +84,7 @@ def draw_scene(
     ----------
     axes : Axes
     zones : GeoDataFrame
-        `geo_code, name, kind, number, flag, geometry` (missing where no outline is published).
+        `geo_code, name, kind, number, flag, geometry` (missing where no outline is read).
     colours : sequence of str
         One a class.
     place, background, focus

@@ -128,7 +128,7 @@ def similar_in(
         withheld = ", ".join(own.index[own.isna()])
         raise UnavailableLevelError(
             f"{quarter.code} ({quarter.name}) has {has} published value(s) among the {total} indicators of "
-            f"resemblance, {least} are needed. Not published for it: {withheld}. Withheld values are not made up."
+            f"resemblance, {least} are needed. Without a value for it: {withheld}. Withheld values are not made up."
         )
     scores, centre, scale = standardised(values)
     gaps = scores.drop(index=quarter.code) - scores.loc[quarter.code]

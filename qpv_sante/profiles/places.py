@@ -262,7 +262,7 @@ def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, in
         catalogue().indicator(indicator)
         if indicator not in chosen:
             raise UnknownNameError(
-                f"{indicator} is not published by QPV of {geo_vintage}. {did_you_mean(indicator, chosen)}"
+                f"{indicator} is not read by QPV of {geo_vintage}. {did_you_mean(indicator, chosen)}"
             )
         chosen[indicator] = year
     return chosen
@@ -272,7 +272,7 @@ def tables(geo_vintage: int, years: dict[str, int]) -> dict[str, pd.DataFrame]:
     """Every QPV of a zoning, indicator by indicator, as `quarter_values.quarters_with_values` gives them."""
     return {
         indicator: quarter_values.quarters_with_values(
-            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year, sex="_T", age="_T"
+            catalogue().indicator(indicator), geo_vintage=geo_vintage, year=year
         )
         for indicator, year in years.items()
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import aggregation, comparison, loading, store, style
+from qpv_sante import absences, aggregation, comparison, loading, store, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import InvalidInputError
@@ -33,9 +33,9 @@ POSITION_COLUMNS = (
 # below, a quarter of the neighbourhoods is less than one of them
 LEAST_FOR_QUARTILES = 4
 NOTES = {
-    "not_published": {
-        "fr": "aucun fichier ouvert ne donne cet indicateur, de même source et de même année, à ce niveau",
-        "en": "no open file gives this indicator, of the same source and year, at this level",
+    "absent": {
+        "fr": "{word} à ce niveau, de même source et de même année",
+        "en": "{word} at this level, of the same source and year",
     },
     "count": {
         "fr": "effectif : celui d'un territoire plus grand n'est pas un terme de comparaison",
@@ -247,7 +247,7 @@ def _reference(
     if not subject.names[reference]:
         return {"note": NOTES["none" if subject.is_quarter else "none_of_them"][lang]}
     if reference not in possible_references(known, year):
-        return {"note": NOTES["not_published"][lang]}
+        return {"note": NOTES["absent"][lang].format(word=absences.word_of_level(known.id, reference, lang))}
     parsed = parse_reference(reference, loading.gazetteer())
     # as in compare: what surrounds the QPV of a territory that are in the field of the source
     field = members[members["in_field"]]

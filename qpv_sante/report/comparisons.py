@@ -14,7 +14,7 @@ from qpv_sante.findings import points
 from qpv_sante.references import REFERENCES
 from qpv_sante.report import sections as parts
 from qpv_sante.report.diagnosis_words import WORDS as LIMITS
-from qpv_sante.report.facts import Compare, city_reference, reference_label
+from qpv_sante.report.facts import LEAST_COVERAGE, Compare, city_reference, reference_label
 from qpv_sante.report.page import Section, Table, figure_of
 from qpv_sante.report.words import HEADER, WORDS
 from qpv_sante.territories import COMPOSITE, Territory
@@ -49,7 +49,8 @@ def comparison_section(
     label = reference_label(reference, scope, geo_vintage, lang)
     notes = caveats(indicator, lang)
     if asked["reference"] is None:
-        notes.append(LIMITS["limits_reference"][lang].format(label=listing.label_of(indicator, lang), reference=label))
+        said = {"label": listing.label_of(indicator, lang), "reference": label, "least": LEAST_COVERAGE}
+        notes.append(LIMITS["limits_reference"][lang].format(**said))
         gaps = gaps.assign(reference=reference, reference_label=REFERENCES["commune"][lang])
     whole = whole.assign(reference_label=label)
     if reference != "commune":

@@ -20,7 +20,7 @@ from qpv_sante.geography import LEVELS
 from qpv_sante.health import published_records
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.report.diagnosis_words import HEADER_AROUND, HEADER_LIMITS, HEADER_PEERS, HEADER_PLACE, WORDS
-from qpv_sante.report.facts import COMPARED, PEOPLE, PRECARITY, only_in_other_zoning
+from qpv_sante.report.facts import COMPARED, LEAST_COVERAGE, PEOPLE, PRECARITY, only_in_other_zoning
 from qpv_sante.report.page import Section, Table
 from qpv_sante.report.sections import Made, span, with_span
 from qpv_sante.territories import COMPOSITE, Territory
@@ -177,7 +177,10 @@ def around_section(facts: pd.DataFrame, geo_vintage: int, lang: style.Lang) -> S
     said = [fact for fact in facts.to_dict("records") if fact["reference_flag"] == "unavailable"]
     notes = [WORDS["around_note"][lang]]
     notes += [
-        WORDS["limits_reference"][lang].format(label=fact["label"], reference=fact["reference_label"]) for fact in said
+        WORDS["limits_reference"][lang].format(
+            label=fact["label"], reference=fact["reference_label"], least=LEAST_COVERAGE
+        )
+        for fact in said
     ]
     notes += _other_zoning(COMPARED, geo_vintage, lang)
     title = WORDS["around"][lang]
@@ -204,7 +207,7 @@ def _span(fact: dict[Any, Any], prefix: str, lang: style.Lang) -> str:
 
 
 def limits_section(lang: style.Lang) -> Section:
-    """What open data do not say by QPV, with the finest level at which it is known."""
+    """What the sources read do not say by QPV, with the finest level at which it is known."""
     rows = []
     for one in _limits():
         level, years = WORDS["limits_none"][lang], "–"

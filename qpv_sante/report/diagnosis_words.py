@@ -28,21 +28,19 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "people": {"fr": "Qui y habite", "en": "Who lives there"},
     "precarity": {
-        "fr": "Couverture maladie et emploi, publiés par QPV seulement",
-        "en": "Health cover and employment, published by QPV only",
+        "fr": "Couverture maladie et emploi, lus par QPV seulement",
+        "en": "Health cover and employment, read by QPV only",
     },
     "peers_caption": {
         "fr": "QPV du territoire, et autres QPV ; zonage {vintage}",
         "en": "QPV of the territory, and other QPV; zoning {vintage}",
     },
     "peers_note": {
-        "fr": "Aucun fichier ouvert ne donne ces indicateurs, de même source et de même année, autour des QPV : ils "
-        "sont "
+        "fr": "Autour des QPV, ces indicateurs sont non lus de même source et de même année : ils sont "
         "mis en regard d'autres QPV. Bornes : ce que l'arrondi et le secret laissent inconnu ; l'erreur "
-        "d'échantillonnage du recensement n'est pas publiée.",
-        "en": "No open file gives these indicators, of the same source and year, around QPV: they stand beside other "
-        "QPV. "
-        "Bounds: what rounding and secrecy leave unknown; the sampling error of the census is not published.",
+        "d'échantillonnage du recensement n'est pas dans le fichier lu.",
+        "en": "Around QPV, these indicators are not read of the same source and year: they stand beside other QPV. "
+        "Bounds: what rounding and secrecy leave unknown; the sampling error of the census is not in the file read.",
     },
     "edition": {
         "fr": "« Édition » : année du fichier de l'Insee ; celle de la mesure n'y est pas écrite.",
@@ -80,8 +78,9 @@ WORDS: dict[str, dict[str, Any]] = {
         "{difference} ({low} to {high}).",
     },
     "health_none": {
-        "fr": "Aucun écart avec la France n'a de direction établie : l'intervalle contient zéro, ou n'est pas publié.",
-        "en": "No gap with France has an established direction: the interval holds zero, or is not published.",
+        "fr": "Aucun écart avec la France n'a de direction établie : l'intervalle contient zéro, ou n'est pas dans "
+        "le fichier lu.",
+        "en": "No gap with France has an established direction: the interval holds zero, or is not in the file read.",
     },
     "supply": {"fr": "Offre de soins des communes", "en": "Care supply of the communes"},
     "supply_caption": {
@@ -149,10 +148,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "near_note": {
         "fr": "Structures de FINESS situées dans le quartier, ou à cette distance au plus de son contour. Ce qui est "
         "là n'est pas ce à quoi les habitants ont accès : capacité, horaires, tarifs et patientèle ne sont pas connus. "
-        "Bornes du nombre : position à 100 m près, par convention, sa précision n'étant pas publiée.",
+        "Bornes du nombre : position à 100 m près, par convention, l'édition lue ne donnant pas sa précision.",
         "en": "Structures of FINESS in the quarter, or at most at that distance from its outline. What is there is not "
         "what residents can use: capacity, hours, fees and patients are not known. Bounds of the number: locations "
-        "within 100 m, by convention, as their precision is not published.",
+        "within 100 m, by convention, as the edition read does not give their precision.",
     },
     "near_absent": {
         "fr": "La source des structures ne couvre que l'Occitanie : rien n'est dit des quartiers d'ici. Ce n'est pas "
@@ -169,11 +168,11 @@ WORDS: dict[str, dict[str, Any]] = {
     "practices_note": {
         "fr": "Relation la plus forte que le lieu connu permette ; « même commune » : rien de plus fin n'est connu, "
         "ou le QPV est plus loin ; « même quartier de la ville » : ce quartier recoupe le QPV en partie. Entre "
-        "parenthèses, la précision du lieu ; celle de FINESS n'étant pas publiée, 100 m de doute sont admis par "
+        "parenthèses, la précision du lieu ; l'édition lue de FINESS ne la donnant pas, 100 m de doute sont admis par "
         "convention. Une liste tirée de documents, et non un recensement des pratiques.",
         "en": "The strongest relation that the known place allows; “same commune”: nothing finer is known, or the QPV "
         "is farther; “same quarter of the city”: that quarter overlaps the QPV in part. In brackets, the precision of "
-        "the place; as that of FINESS is not published, 100 m of doubt are allowed by convention. A list from "
+        "the place; as FINESS, as read, does not give its own, 100 m of doubt are allowed by convention. A list from "
         "documents, not a census of practices.",
     },
     "practices_none": {
@@ -182,8 +181,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "wilson": {"fr": "de {low} à {high}, intervalle de Wilson", "en": "{low} to {high}, Wilson's interval"},
     "no_interval": {
-        "fr": "effectif non publié : sans intervalle",
-        "en": "no sample size published, so no interval",
+        "fr": "effectif absent du document : sans intervalle",
+        "en": "no sample size in the document, so no interval",
     },
     "relation": {
         "inside": {"fr": "dans le QPV", "en": "inside the QPV"},
@@ -220,8 +219,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "between": {"fr": "entre {low} et {high}", "en": "between {low} and {high}"},
     "limits": {
-        "fr": "Ce que les données ouvertes ne disent pas à ce niveau",
-        "en": "What open data do not say at this level",
+        "fr": "Ce que les sources lues ne disent pas à ce niveau",
+        "en": "What the sources read do not say at this level",
     },
     "limits_caption": {
         "fr": "Questions des équipes, et niveau le plus fin où elles ont une réponse",
@@ -233,8 +232,8 @@ WORDS: dict[str, dict[str, Any]] = {
     },
     "limits_none": {"fr": "aucun, dans les sources lues", "en": "none, in the sources read"},
     "limits_reference": {
-        "fr": "{label} : la référence « {reference} » n'est publiée que pour une part des habitants.",
-        "en": "{label}: the reference “{reference}” is published for a part of the people only.",
+        "fr": "{label} : la référence « {reference} » n'est lue que pour une part des habitants, il en faut {least} %.",
+        "en": "{label}: the reference “{reference}” is read for a part of the people only, {least}% are needed.",
     },
 }
 HEADER_PLACE = {

@@ -69,6 +69,7 @@ WIDE = ("country", "region", "department", "epci", "urban_unit")
 _FAR = ("poverty_rate", "median_standard_of_living", "social_benefit_income_share")
 _SIDES = ("value", "lower", "upper")
 _FEW = 4  # communes that a label names
+LEAST_COVERAGE = 90  # percent of the people of a reference, as `compare` takes it by default
 FACT_COLUMNS = (
     *("part", "indicator", "label", "kind", "unit", "year", "year_label", "reference", "reference_label"),
     *_SIDES,
@@ -79,8 +80,8 @@ FACT_COLUMNS = (
 )
 _HOLDS = {"fr": "{name}, QPV compris", "en": "{name}, QPV included"}
 _TOO_FEW = {
-    "fr": "référence publiée pour trop peu d'habitants",
-    "en": "reference published for too few people",
+    "fr": "référence lue pour trop peu d'habitants",
+    "en": "reference read for too few people",
 }
 _PEERS = {
     "country": {"fr": "ensemble des QPV de France", "en": "all QPV of France"},
@@ -89,7 +90,7 @@ _PEERS = {
 
 
 def only_in_other_zoning(listed: dict[int, tuple[tuple[str, int], ...]], geo_vintage: int) -> list[str]:
-    """Indicators of the other zoning's diagnosis that no file read publishes by QPV of this one.
+    """Indicators of the other zoning's diagnosis that no file read gives by QPV of this one.
 
     Examples
     --------

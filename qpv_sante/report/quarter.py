@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import listing, loading, store, style
+from qpv_sante import absences, listing, loading, store, style
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError
-from qpv_sante.health import published_records
+from qpv_sante.health import published_by_qpv
 from qpv_sante.observations import FLAG_LABELS
 from qpv_sante.profiles.nearest import SOCIAL, similar_in
 from qpv_sante.profiles.places import Quarter, chosen_years, find_quarter, tables
 from qpv_sante.profiles.values import REFERENCES, positions_in
+from qpv_sante.quarter_values import other_years
 from qpv_sante.report import sections as parts
 from qpv_sante.report.page import RESOLUTION, Report, Section, Table, figure_of
 from qpv_sante.report.quarter_map import MAP_SHARE, MAPPED, map_section
@@ -150,10 +151,25 @@ def _summary_section(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) ->
         inside = rates[rates["qpv_country_quartile"].eq(quartile).fillna(False)]
         if len(inside):
             said.append(words[side][lang].format(listed=", ".join(map(_inside, inside["short_label"]))))
+    older = _last_values(rates, lang)
+    if older:
+        said.append(words["last"][lang].format(listed=(" ; " if lang == "fr" else "; ").join(older)))
     if rates["value"].isna().all():
         said.append(words["nothing"][lang])
     findings = [style.typography(text, lang) for text in said]
     return Section(words["summary"][lang], findings=findings, share=_BESIDE)
+
+
+def _last_values(rates: pd.DataFrame, lang: style.Lang) -> list[str]:
+    """The last value of what has none for its newest year, each with its year."""
+    told = []
+    for row in rates[rates["value"].isna()].to_dict("records"):
+        others = other_years(str(row["indicator"]), str(row["geo_code"]), int(row["geo_vintage"]), int(row["year"]))
+        if len(others):
+            value = _number(row, others["value"].iloc[-1], lang)
+            when = WORDS["older"][lang].format(value=value, year=others["year"].iloc[-1])
+            told.append(f"{_inside(str(row['short_label']))}, {when}")
+    return told
 
 
 def _inside(label: str) -> str:
@@ -191,7 +207,7 @@ def _values_section(quarter: Quarter, frame: pd.DataFrame, lang: style.Lang) -> 
         bounds = parts.span(row["lower"], row["upper"], known.decimals, lang)
         own = style.typography(parts.with_span(_number(row, row["value"], lang), bounds), lang)
         around = [_around(row, reference, known.decimals, lang) for reference in REFERENCES]
-        flag = FLAG_LABELS[str(row["flag"])][lang]
+        flag = absences.status(str(row["flag"]), lang)
         label = style.typography(f"{row['short_label']} ({row['unit']})", lang)
         rows.append([label, str(row["year_label"]), own, *around, flag])
     first = frame.iloc[0]
@@ -219,13 +235,32 @@ def _around(row: dict[Any, Any], reference: str, decimals: int, lang: style.Lang
     """Value of a reference, its bounds, and the parts that it is made of where there are several."""
     value = row[f"{reference}_value"]
     if pd.isna(value):
-        return "–"
+        return _without_value(row, reference, decimals, lang)
     bounds = parts.span(row[f"{reference}_lower"], row[f"{reference}_upper"], decimals, lang)
     total = row[f"{reference}_n_total"]
     made_of = [f"{row[f'{reference}_n_used']}/{total}"] if pd.notna(total) and total > 1 else []
     inside = (" ; " if lang == "fr" else "; ").join([*([bounds] if bounds != "–" else []), *made_of])
     text = _number(row, value, lang)
     return style.typography(f"{text} ({inside})" if inside else text, lang)
+
+
+def _without_value(row: dict[Any, Any], reference: str, decimals: int, lang: style.Lang) -> str:
+    """What can be said of a reference without a value: its bounds and the share of its people, or why it is absent."""
+    if row["kind"] == "count" or not row[f"{reference}_name"]:
+        return "–"
+    share = row[f"{reference}_coverage"]
+    if pd.isna(share):
+        # of several regions, none is his own; of a median, several communes have none together
+        if row["kind"] != "rate" and pd.notna(row[f"{reference}_n_total"]):
+            return "–"
+        return absences.WORDS[absences.of_level(str(row["indicator"]), reference)][lang]
+    covered = style.format_number(100 * share, 0, lang=lang)
+    bounds = parts.span(row[f"{reference}_lower"], row[f"{reference}_upper"], decimals, lang)
+    if bounds != "–":
+        return style.typography(WORDS["bounds_only"][lang].format(bounds=bounds, share=covered), lang)
+    if share > 0:
+        return style.typography(WORDS["part_only"][lang].format(share=covered), lang)
+    return absences.WORDS[absences.Absence.NOT_READ][lang]
 
 
 def _place_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
@@ -281,27 +316,43 @@ def _similar_section(
 
 
 def _missing_section(frame: pd.DataFrame, lang: style.Lang) -> Section:
-    """What has no value for the quarter, the reason, and the years for which it has one."""
+    """What has no value for the quarter, the reason, its last value of another year and the years of the others."""
     missing = frame[frame["value"].isna()]
-    title = WORDS["missing"][lang]
+    title, absent = WORDS["missing"][lang], _absent_by_qpv(lang)
     if missing.empty:
-        return Section(title, notes=[style.typography(WORDS["none_missing"][lang], lang)])
+        return Section(title, notes=[style.typography(WORDS["none_missing"][lang].format(absent=absent), lang)])
     rows = []
     for row in missing.to_dict("records"):
-        earlier = _published_years(str(row["indicator"]), str(row["geo_code"]), int(row["geo_vintage"]), row["year"])
-        reason = WORDS["reasons"][str(row["flag"])][lang]
-        rows.append([row["label"], str(row["year_label"]), FLAG_LABELS[str(row["flag"])][lang], reason,
-                     ", ".join(map(str, earlier)) or "–"])  # fmt: skip
+        others = other_years(str(row["indicator"]), str(row["geo_code"]), int(row["geo_vintage"]), row["year"])
+        colon = " : " if lang == "fr" else ": "
+        why = absences.reason(str(row["flag"]), lang, source=str(row["source"]), listed=_is_listed(row))
+        reason = absences.status(str(row["flag"]), lang) + colon + why
+        last, rest = "–", others.iloc[:0]
+        if len(others):
+            newest, rest = others.iloc[-1], others.iloc[:-1]
+            last = WORDS["older"][lang].format(value=_number(row, newest["value"], lang), year=newest["year"])
+        cells = [row["label"], str(row["year_label"]), reason, last, ", ".join(map(str, rest["year"])) or "–"]
+        rows.append([style.typography(str(cell), lang) for cell in cells])
     table = Table(style.typography(WORDS["missing_caption"][lang], lang), HEADER_MISSING[lang], rows, (0, 2, 3))
-    note = style.typography(WORDS["missing_note"][lang], lang)
-    return Section(title, table=table, notes=[note], least_rows=_LEAST_MISSING)
+    return Section(title, table=table, notes=[style.typography(absent, lang)], least_rows=_LEAST_MISSING)
 
 
-def _published_years(indicator: str, geo_code: str, geo_vintage: int, but: int) -> list[int]:
-    """Other years for which the quarter has a published value."""
-    known = {(r["geo_level"], r["geo_vintage"], r["year"]) for r in published_records(indicator)}
-    if not any(level == "qpv" and vintage == geo_vintage and year != but for level, vintage, year in known):
-        return []
-    rows = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
-    own = rows[(rows["geo_code"] == geo_code) & rows["value"].notna() & (rows["year"] != but)]
-    return sorted(int(year) for year in own["year"].unique())
+def _absent_by_qpv(lang: style.Lang) -> str:
+    """A sentence on the indicators of which someone says that no QPV has them, and on who says so."""
+    said: dict[str, list[str]] = {}
+    for indicator in catalogue().indicators.values():
+        if absences.claim(indicator.id, "qpv") and not published_by_qpv(indicator.id):
+            word = absences.word_of_level(indicator.id, "qpv", lang)
+            said.setdefault(word, []).append(_inside(indicator.short[lang]))
+    colon = " : " if lang == "fr" else ": "
+    listed = (" ; " if lang == "fr" else "; ").join(f"{', '.join(names)}{colon}{word}" for word, names in said.items())
+    return WORDS["missing_note"][lang].format(absent=listed) if listed else ""
+
+
+def _is_listed(row: dict[Any, Any]) -> bool:
+    """Whether the file has a row for the quarter."""
+    year, code = int(row["year"]), str(row["geo_code"])
+    rows = loading.load_observations(
+        str(row["indicator"]), geo_level="qpv", geo_vintage=int(row["geo_vintage"]), year=year
+    )
+    return bool((rows["geo_code"] == code).any())

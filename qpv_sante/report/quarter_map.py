@@ -24,7 +24,7 @@ _MOST_NAMES = 3
 
 
 def map_section(quarter: Quarter, year: int, lang: style.Lang) -> Section:
-    """The map, with its caption and sources; a sentence where no outline is published."""
+    """The map, with its caption and sources; a sentence where no outline is read."""
     from qpv_sante import maps
 
     number = len(quarter.communes)

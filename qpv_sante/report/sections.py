@@ -205,7 +205,7 @@ def health_findings(published: pd.DataFrame, lang: style.Lang = "fr") -> list[st
         symbol = style.unit_symbol(known.unit[lang])
         classes = style.classes_label(str(row["sex"]), str(row["age"]), lang)
         text = SAID["health_finding"][lang].format(
-            level=style.capitalise(str(row["level_label"])),
+            level=style.capitalise(listing.level_label(str(row["territory_level"]), lang)),
             place=row["territory"],
             label=", ".join(filter(None, [known.label[lang], classes])),
             year=row["year"],
@@ -233,8 +233,8 @@ def _health_row(row: dict[Any, Any], numbered: dict[str, int], lang: style.Lang)
     numbers = sorted({numbered.setdefault(piece, len(numbered) + 1) for piece in pieces})
     return [
         ", ".join(filter(None, [known.short[lang], classes])),
-        str(row["year"]),
-        f"{row['territory']} ({row['level_label']})",
+        str(row["year_label"]),
+        f"{row['territory']} ({listing.level_label(str(row['territory_level']), lang)})",
         number(row["value"]),
         span(row["lower"], row["upper"], known.decimals, lang),
         number(row["reference_value"]),
@@ -256,7 +256,7 @@ def surveys_section(lang: style.Lang) -> Made | None:
         rows.append(
             [
                 f"{row['label']} ({row['territory']})",
-                str(row["year"]),
+                str(row["year_label"]),
                 style.format_number(row["value"], 0, lang=lang, symbol=symbol),
                 style.format_number(row["reference_value"], 0, lang=lang, symbol=symbol),
                 style.format_number(row["difference"], 0, lang=lang, sign=True),

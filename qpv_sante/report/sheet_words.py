@@ -6,14 +6,12 @@ from typing import Any
 
 WORDS: dict[str, dict[str, Any]] = {
     "lead": {
-        "fr": "Quartier prioritaire de la politique de la ville {code}, zonage {vintage}, {where}. {known} "
-        "indicateurs sur "
-        "{total} y ont une valeur publiée. Chaque chiffre porte son année et son statut ; un chiffre sous secret reste "
-        "inconnu, il n'est ni estimé ni remplacé.",
-        "en": "Priority neighbourhood {code}, {vintage} zoning, {where}. {known} indicators out of {total} have "
-        "a published "
-        "value. Each figure carries its year and its status; a withheld figure stays unknown, neither estimated nor "
-        "replaced.",
+        "fr": "Quartier prioritaire de la politique de la ville {code}, zonage {vintage}, {where}. Indicateurs "
+        "qui y ont une valeur : {known} sur {total}. Chaque chiffre porte son année et son statut ; un chiffre sous "
+        "secret reste inconnu, il n'est ni estimé ni remplacé.",
+        "en": "Priority neighbourhood {code}, {vintage} zoning, {where}. Indicators with a value: "
+        "{known} of {total}. Each figure carries its year and its status; a withheld figure stays unknown, "
+        "neither estimated nor replaced.",
     },
     "map": {"fr": "Dans sa commune", "en": "In its commune"},
     "map_communes": {"fr": "Dans ses communes", "en": "In its communes"},
@@ -22,8 +20,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "{label}, {year}. {communes}: every QPV; {name} is outlined in black.",
     },
     "no_outline": {
-        "fr": "Aucun contour n'est publié pour ce quartier : il n'est pas dessiné.",
-        "en": "No outline is published for this quarter: it is not drawn.",
+        "fr": "Contour non lu pour ce quartier : il n'est pas dessiné.",
+        "en": "Outline not read for this quarter: it is not drawn.",
     },
     "summary": {"fr": "En bref", "en": "In short"},
     "people": {"fr": "{number} habitants ({year}).", "en": "{number} inhabitants ({year})."},
@@ -48,10 +46,15 @@ WORDS: dict[str, dict[str, Any]] = {
         "fr": "Dans le quart le plus favorable des QPV de France : {listed}.",
         "en": "In the best quarter of the QPV of France: {listed}.",
     },
+    "last": {
+        "fr": "Sans valeur pour l'année la plus récente ; dernière valeur lue : {listed}.",
+        "en": "Without a value for the newest year; last value read: {listed}.",
+    },
     "nothing": {
-        "fr": "Aucun taux ni revenu n'est publié pour ce quartier : tous sont sous secret, ou hors du champ des "
-        "sources.",
-        "en": "No rate and no income is published for this quarter: all are withheld, or outside the field of sources.",
+        "fr": "Aucun taux ni revenu lu n'a de valeur pour ce quartier : la raison de chacun est dans « Ce qui manque, "
+        "et pourquoi ».",
+        "en": "No rate and no income that was read has a value for this quarter: the reason of each is in “What is "
+        "missing, and why”.",
     },
     "figure": {"fr": "Profil", "en": "Profile"},
     "figure_alt": {
@@ -77,16 +80,17 @@ WORDS: dict[str, dict[str, Any]] = {
         "fr": (
             "Les territoires de comparaison contiennent le quartier. Entre parenthèses : bornes (ce que "
             "l'arrondi et le "
-            "secret laissent inconnu), puis communes ou IRIS qui ont une valeur, sur l'ensemble. Tiret : aucun fichier "
-            "ouvert ne le donne de même source et de même année, ou il couvre moins de 90 % des habitants ; un "
-            "effectif "
-            "n'est pas comparé à celui d'un territoire plus grand.",
+            "secret laissent inconnu), puis communes ou IRIS qui ont une valeur, sur l'ensemble. Bornes sans valeur : "
+            "les chiffres lus couvrent moins de 90 % des habitants, dont la part est dite. Non lu : les fichiers lus "
+            "ne le donnent pas à ce niveau, de même source et de même année. Tiret : un effectif n'est pas comparé à "
+            "celui d'un territoire plus grand, une médiane de plusieurs communes n'est pas calculée.",
         ),
         "en": (
             "The territories of comparison contain the quarter. In brackets: bounds (what rounding and secrecy leave "
-            "unknown), then communes or IRIS with a value out of all. Dash: no open file gives it of the same "
-            "source and "
-            "year, or it covers less than 90% of the people; a count is not compared with that of a larger territory.",
+            "unknown), then communes or IRIS with a value out of all. Bounds without a value: the figures read cover "
+            "less than 90% of the people, whose share is given. Not read: the files read do not give it at this level, "
+            "of the same source and year. Dash: a count is not compared with that of a larger territory, a median of "
+            "several communes is not computed.",
         ),
     },
     "place": {"fr": "Sa place parmi les QPV", "en": "Its place among QPV"},
@@ -121,35 +125,24 @@ WORDS: dict[str, dict[str, Any]] = {
         "Resemblance is social and says nothing of health.",
     },
     "not_similar": {
-        "fr": "Non cherchés : indicateurs publiés pour ce quartier, {known} sur les {total} qui servent à comparer ; "
+        "fr": "Non cherchés : indicateurs lus pour ce quartier, {known} sur les {total} qui servent à comparer ; "
         "il en faut trois.",
-        "en": "Not searched: indicators published for this quarter, {known} of the {total} that serve to compare; "
+        "en": "Not searched: indicators read for this quarter, {known} of the {total} that serve to compare; "
         "three are needed.",
     },
     "missing": {"fr": "Ce qui manque, et pourquoi", "en": "What is missing, and why"},
     "missing_caption": {"fr": "Indicateurs sans valeur pour ce quartier", "en": "Indicators without a value here"},
     "missing_note": {
-        "fr": "La dépression et la santé perçue ne sont publiées pour aucun QPV.",
-        "en": "Depression and perceived health are published for no QPV.",
+        "fr": "Par QPV, {absent}.",
+        "en": "By QPV, {absent}.",
     },
     "none_missing": {
-        "fr": "Tous les indicateurs publiés par QPV ont une valeur pour ce quartier. La dépression et la santé "
-        "perçue ne "
-        "sont publiées pour aucun QPV.",
-        "en": "Every indicator published by QPV has a value here. Depression and perceived health are published "
-        "for no QPV.",
+        "fr": "Tous les indicateurs lus par QPV ont une valeur pour ce quartier. {absent}",
+        "en": "Every indicator read by QPV has a value here. {absent}",
     },
-    "reasons": {
-        "suppressed": {
-            "fr": "retiré par le producteur, trop peu de personnes",
-            "en": "withheld by the producer, too few persons",
-        },
-        "unavailable": {
-            "fr": "non publié pour ce quartier par le producteur",
-            "en": "not published for this quarter by the producer",
-        },
-        "not_applicable": {"fr": "sans objet pour ce quartier", "en": "does not apply to this quarter"},
-    },
+    "bounds_only": {"fr": "{bounds} ({share} % des habitants)", "en": "{bounds} ({share}% of the people)"},
+    "part_only": {"fr": "lu pour {share} % des habitants", "en": "read for {share}% of the people"},
+    "older": {"fr": "{value} en {year}", "en": "{value} in {year}"},
 }
 HEADER_VALUES = {
     "fr": ("Indicateur", "Année", "Quartier", "{commune}", "{urban_unit}", "{region}",
@@ -168,6 +161,6 @@ HEADER_SIMILAR = {
     "en": ("Quarter", "Commune", "Distance", "Indicators", "Alike in", "Different in"),
 }
 HEADER_MISSING = {
-    "fr": ("Indicateur", "Année", "Statut", "Raison", "Années publiées"),
-    "en": ("Indicator", "Year", "Status", "Reason", "Years published"),
+    "fr": ("Indicateur", "Année", "Raison", "Dernière valeur lue", "Autres années lues"),
+    "en": ("Indicator", "Year", "Reason", "Last value read", "Other years read"),
 }

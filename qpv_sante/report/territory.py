@@ -56,7 +56,8 @@ def report(
         lives there; precarity against the references of `report.facts.references_of`; detailed comparisons, a map, the
         QPV ranked with the doubt on each rank, a summary of their inequality; then, each at the level where it is
         known and apart from the QPV, health, care supply and the practices of the project's documents; for Occitanie
-        the webinar's slide (see `qpv_sante.slide`); what open data do not say at that level. With a section of imported
+        the webinar's slide (see `qpv_sante.slide`); what the sources read do not say at that
+        level. With a section of imported
         figures where an import has rows for these QPV (see `import_observations`); the restriction notice of a
         restricted source is printed there and in the sources.
 
@@ -160,6 +161,6 @@ def _map_section(scope: Territory | None, geo_vintage: int, lang: style.Lang) ->
     try:
         axes = maps.plot_map(indicator, geo_vintage=geo_vintage, year=year, territory=scope, lang=lang)
     except UnavailableLevelError:
-        # overseas QPV of 2015 have no published outline: the rest of the report stands
+        # the outlines of overseas QPV of 2015 are not read: the rest of the report stands
         return Section(title, notes=[style.typography(WORDS["no_map"][lang], lang)])
     return Section(title, figures=[figure_of(axes, charts.figure_alt_text(axes, lang))])

@@ -10,8 +10,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": {"name": "Contents", "skip": "Go to content"},
     },
     "absent_section": {
-        "fr": "Le rapport de ce territoire n'a pas de partie « {title} » : rien à montrer dans les données ouvertes.",
-        "en": "The report of this territory has no part {title!r}: nothing to show in open data.",
+        "fr": "Le rapport de ce territoire n'a pas de partie « {title} » : rien à montrer dans les sources lues.",
+        "en": "The report of this territory has no part {title!r}: nothing to show in the sources read.",
     },
     "text": {
         "fr": {
@@ -54,13 +54,13 @@ WORDS: dict[str, dict[str, Any]] = {
         "en": "The gap goes from {low} ({low_place}) to {high} ({high_place}).",
     },
     "missing": {
-        "fr": "Sans valeur publiée ou sans référence : {places}.",
-        "en": "Without a published value or reference: {places}.",
+        "fr": "Sans valeur ou sans référence : {places}.",
+        "en": "Without a value or a reference: {places}.",
     },
     "imported": {"fr": "Chiffres importés", "en": "Imported figures"},
     "imported_note": {
-        "fr": "Ces chiffres ne sont pas dans les données ouvertes : l'utilisateur les a importés.",
-        "en": "These figures are not open data: the user imported them.",
+        "fr": "Ces chiffres ne viennent pas des sources du paquet : l'utilisateur les a importés.",
+        "en": "These figures do not come from the package's sources: the user imported them.",
     },
     "restricted": {"fr": "Diffusion restreinte : {notice}", "en": "Restricted: {notice}"},
     "cut": {
@@ -74,8 +74,8 @@ WORDS: dict[str, dict[str, Any]] = {
     "table": {"fr": "{label}, {year}, QPV {vintage}", "en": "{label}, {year}, QPV {vintage}"},
     "map": {"fr": "Carte", "en": "Map"},
     "no_map": {
-        "fr": "Aucun contour n'est publié pour les QPV de ce territoire : pas de carte.",
-        "en": "No outline is published for the QPV of this territory: no map.",
+        "fr": "Contours non lus pour les QPV de ce territoire : pas de carte.",
+        "en": "Outlines not read for the QPV of this territory: no map.",
     },
     "sources": {"fr": "Sources et licences", "en": "Sources and licences"},
     "rank": {"fr": "QPV par ordre de valeur : {label}, {year}", "en": "QPV in order of value: {label}, {year}"},

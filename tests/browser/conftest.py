@@ -77,7 +77,7 @@ def open_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         watch.over(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(300_000)
         page.goto(address)
         return page
 

@@ -1,6 +1,6 @@
 """The guards of the other tests, on pages that are wrong on purpose."""
 
-from watching import faults, stays_here, sticks_out
+from watching import faults, stays_here, sticks_out, until
 
 PAGE = """<!DOCTYPE html><html lang="fr"><head><title>Page</title></head>
 <body><main><h1>Page</h1>{}</main></body></html>"""
@@ -24,13 +24,13 @@ def test_a_request_that_leaves_the_machine_is_seen(open_page, watch, tmp_path):
     body = """<img alt="" src="http://192.0.2.1/a.png"><script>
       fetch("https://example.org/b").catch(() => {}); try { new WebSocket("ws://example.org/c"); } catch {} </script>"""
     page = open_page(_written(tmp_path, body))
-    page.wait_for_timeout(300)
+    until(page, lambda: len(watch.outside) >= 3)
     assert sorted(watch.outside) == ["http://192.0.2.1/a.png", "https://example.org/b", "ws://example.org/c"]
 
 
 def test_errors_of_scripts_are_seen(open_page, watch, tmp_path):
     page = open_page(_written(tmp_path, """<script>console.error("un"); throw new Error("deux");</script>"""))
-    page.wait_for_timeout(300)
+    until(page, lambda: len(watch.complaints) >= 2)
     assert any("un" in line for line in watch.complaints if line.startswith("console"))
     assert any("deux" in line for line in watch.complaints if line.startswith("page"))
 

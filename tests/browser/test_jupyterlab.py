@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from pytest_httpserver import HTTPServer
+from watching import drawn_twice
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = ("01_prise_en_main", "06_diagnostic_territoire")
@@ -93,14 +94,14 @@ def lab(tmp_path_factory, embedded_data, outside):
 
 def _wait_for(address, server, log):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(240):
+    for _ in range(2400):
         assert server.poll() is None, log.read_text()
         try:
             opener.open(address, timeout=2).close()
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)
-    pytest.fail(f"JupyterLab did not answer in 60 s:\n{log.read_text()}")
+    pytest.fail(f"JupyterLab did not answer in 10 minutes:\n{log.read_text()}")
 
 
 def _run_all(page, cells):
@@ -115,7 +116,11 @@ def _run_all(page, cells):
             (one) => /^\\[\\d+\\]:/.test(one.textContent))""",
         timeout=4 * MINUTE,
     )
-    page.wait_for_timeout(500)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".jp-RenderedImage img")].every((one) => one.complete)""",
+        timeout=4 * MINUTE,
+    )
+    drawn_twice(page)
 
 
 def _results(page):
@@ -136,7 +141,7 @@ def _pictured(page, path):
     tall = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     page.set_viewport_size({"width": 1280, "height": min(tall + 150, 15_000)})
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
-    page.wait_for_timeout(500)
+    drawn_twice(page)
     page.screenshot(path=path)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from matplotlib.image import imread
-from watching import faults
+from watching import drawn_twice, faults, until
 
 import qpv_sante as qs
 from qpv_sante import style
@@ -59,6 +59,19 @@ def _drawn(page, path):
     """Colours of the pixels of the map."""
     page.locator("#qpv-map").screenshot(path=path)
     return (imread(path)[:, :, :3] * 255).round().astype(int).reshape(-1, 3)
+
+
+def _still(page, path):
+    """Colours of the pixels of the map once two pictures in a row are the same: nothing moves any more."""
+    drawn_twice(page)
+    pictures = [_drawn(page, path)]
+
+    def same():
+        pictures.append(_drawn(page, path))
+        return (pictures[-1] == pictures[-2]).all()
+
+    until(page, same)
+    return pictures[-1]
 
 
 def _differing(one, other):
@@ -147,7 +160,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(page, pictures):
         assert page.locator("#qpv-tooltip").get_attribute("data-code") == among[expected]
         assert page.evaluate("document.activeElement.dataset.code") == among[expected]
     page.keyboard.press("Enter")
-    page.wait_for_timeout(200)
+    drawn_twice(page)
     page.screenshot(path=pictures / "map_near.png")
     assert faults(page) == []
     page.keyboard.press("Escape")
@@ -167,7 +180,7 @@ def test_a_hidden_class_is_neither_drawn_nor_said(page, rates):
         box.uncheck()
     page.mouse.move(x + 1, y)
     page.mouse.move(x, y)
-    page.wait_for_timeout(300)
+    drawn_twice(page)
     assert page.locator("#qpv-tooltip").is_hidden()
 
 
@@ -177,8 +190,7 @@ def test_zoom_and_back(page, tmp_path):
     def seen(name):
         page.mouse.move(5, 5)
         page.evaluate("document.activeElement.blur()")  # the buttons lie on the drawing
-        page.wait_for_timeout(250)
-        return _drawn(page, tmp_path / f"{name}.png")
+        return _still(page, tmp_path / f"{name}.png")
 
     first = seen("first")
     page.locator("#qpv-zoom-in").click()
@@ -208,9 +220,9 @@ def test_another_indicator_changes_what_is_drawn_and_said(open_page, tmp_path, p
     before = _drawn(page, tmp_path / "before.png")
     page.locator("#qpv-view").focus()
     page.keyboard.press("ArrowDown")  # by keyboard alone
-    page.wait_for_timeout(300)
+    until(page, lambda: "2022" in page.locator("#qpv-subtitle").inner_text())
     assert "2022" in page.locator("#qpv-subtitle").inner_text()
-    assert _differing(_drawn(page, tmp_path / "after.png"), before) > 0.0005
+    assert _differing(_still(page, tmp_path / "after.png"), before) > 0.0005
     said = page.locator(f"button.qpv-item[data-code={code}] .value").inner_text()
     assert _plain(said) == _plain(style.format_number(shares[code], 1, lang="fr", symbol="%"))
     page.locator(f"button.qpv-item[data-code={code}]").click()
@@ -218,8 +230,7 @@ def test_another_indicator_changes_what_is_drawn_and_said(open_page, tmp_path, p
     assert page.locator(".qpv-legend:visible").count() == 1
     page.locator("input[data-layer=quarters]").uncheck()
     page.locator("#qpv-home").click()
-    page.wait_for_timeout(300)
-    saturated = _drawn(page, tmp_path / "none.png")
+    saturated = _still(page, tmp_path / "none.png")
     page.screenshot(path=pictures / "map_two_indicators.png")
     assert ((saturated.max(axis=1) - saturated.min(axis=1)) > 60).mean() < 0.01
     assert faults(page) == []

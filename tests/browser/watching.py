@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,6 +11,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Route, WebError, WebSocket
 
 SERIOUS = {"serious", "critical"}
+
+
+def until(page: Page, holds: Callable[[], object]) -> None:
+    """Let the page go on until something holds, for as long as a slow machine needs; the caller then asserts it."""
+    for _ in range(1200):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+
+
+def drawn_twice(page: Page) -> None:
+    """Let the page draw what is due: two of its own frames, however long they take."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def stays_here(url: str) -> bool:
