@@ -151,7 +151,7 @@ def _compared(
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     members = group_members(quarters, places, by, place, geo_vintage)
     field, pooled, spread = _pooled(quarters, members, known.kind)
-    if parsed is None:
+    if parsed is None or field.empty:  # a reference is set against QPV of which something is published
         other = pooled.iloc[:0].assign(source="", note="")
     else:
         other = reference_values(

@@ -105,7 +105,23 @@ def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "cod
         )
 
 
-_ARRONDISSEMENTS = {r"^751\d\d$": "75056", r"^6938\d$": "69123", r"^132(?:0\d|1[0-6])$": "13055"}
+# Paris, Lyon and Marseille: code of the first arrondissement, and how many there are
+ARRONDISSEMENTS = {"75056": (75101, 20), "69123": (69381, 9), "13055": (13201, 16)}
+
+
+def arrondissements_of(commune: str) -> tuple[str, ...]:
+    """Codes of the municipal arrondissements of Paris, Lyon or Marseille.
+
+    Examples
+    --------
+    >>> arrondissements_of("69123")[:2]
+    ('69381', '69382')
+    """
+    first, number = ARRONDISSEMENTS[commune]
+    return tuple(str(first + one) for one in range(number))
+
+
+_WHOLE_COMMUNES = {code: commune for commune in ARRONDISSEMENTS for code in arrondissements_of(commune)}
 
 
 def department_of_qpv(codes: pd.Series) -> pd.Series:
@@ -178,10 +194,7 @@ def whole_commune(codes: pd.Series) -> pd.Series:
     >>> whole_commune(pd.Series(["75113", "69389", "13216", "31555"])).tolist()
     ['75056', '69123', '13055', '31555']
     """
-    # ten times faster than Series.replace with the same patterns
-    for pattern, commune in _ARRONDISSEMENTS.items():
-        codes = codes.mask(codes.str.match(pattern, na=False), commune)
-    return codes
+    return codes.map(_WHOLE_COMMUNES).fillna(codes)
 
 
 def projected_crs(department: str) -> int:

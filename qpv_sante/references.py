@@ -56,6 +56,25 @@ NOTES: dict[str, dict[str, str]] = {
         "fr": "la référence publiée couvre {share} % de ses habitants, il en faut {least} %",
         "en": "the published reference covers {share} % of its people, {least} % are needed",
     },
+    "several": {
+        "fr": "plusieurs territoires : ni médiane, ni rapport, ni score ne s'agrègent",
+        "en": "several territories: medians, ratios and scores are not pooled",
+    },
+    "unit_suppressed": {"fr": "référence sous secret statistique", "en": "reference withheld"},
+    "unit_unavailable": {
+        "fr": "la source ne donne pas ce territoire de référence",
+        "en": "the source does not give this reference territory",
+    },
+    "unit_not_applicable": {"fr": "sans objet pour ce territoire de référence", "en": "not applicable to the reference"},
+    "no_unit": {
+        "fr": "ces QPV ne sont dans aucun territoire de ce niveau",
+        "en": "these QPV lie in no territory of that level",
+    },
+    "incomplete": {
+        "fr": "{number} des {total} territoires de la référence sans chiffre : un total ne se donne que complet",
+        "en": "{number} of the {total} territories of the reference without a figure: a total is given whole or not",
+    },
+    "limits": {"fr": "{level} dans leurs limites de {year}", "en": "{level} within their limits of {year}"},
     "field": {
         "fr": "{number} QPV hors du champ de la source",
         "en": "{number} QPV outside the field of the source",
@@ -179,7 +198,29 @@ def reference_values(
         inhabitants = _inhabitants(host, reference.level, places.communes)
         pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
+    else:
+        pooled["note"] = _with_reasons(pooled, units, indicator.kind, lang)
     return pooled.reindex(members["group"].unique())
+
+
+def _with_reasons(pooled: pd.DataFrame, units: pd.DataFrame, kind: str, lang: str) -> pd.Series:
+    """Notes that say why a reference has no value: withheld, not given, or not to be pooled."""
+    missing = pooled["value"].isna()
+    several = pooled["n_used"] > 1 if kind not in aggregation.POOLED_KINDS else pooled["n_used"] < 0
+    part = (pooled["n_used"] > 0) & ~several & missing
+    flags = units.groupby("group")["flag"].agg(lambda found: found.value_counts().index[0]).reindex(pooled.index)
+    reason = ("unit_" + flags).map(lambda name: NOTES[name][lang] if name in NOTES else "")
+    reason = reason.mask(several, NOTES["several"][lang])
+    lacking = pd.Series(
+        [
+            NOTES["incomplete"][lang].format(number=total - used, total=total)
+            for used, total in zip(pooled["n_used"], pooled["n_total"], strict=True)
+        ],
+        index=pooled.index,
+        dtype="str",
+    )
+    reason = reason.mask(part, lacking)
+    return pooled["note"].mask(missing, (pooled["note"] + " ; ").where(pooled["note"] != "", "") + reason)
 
 
 def _level_of_figures(reference: Reference, figures: Figures) -> str:
