@@ -74,6 +74,10 @@ NOTES: dict[str, dict[str, str]] = {
         "fr": "{number} des {total} territoires de la référence sans chiffre : un total ne se donne que complet",
         "en": "{number} of the {total} territories of the reference without a figure: a total is given whole or not",
     },
+    "metropolitan": {
+        "fr": "{number} QPV d'outre-mer laissés de côté : la référence est la France métropolitaine",
+        "en": "{number} overseas QPV left aside: the reference is metropolitan France",
+    },
     "limits": {"fr": "{level} dans leurs limites de {year}", "en": "{level} within their limits of {year}"},
     "field": {
         "fr": "{number} QPV hors du champ de la source",
@@ -96,6 +100,11 @@ class Reference:
     def is_rest(self) -> bool:
         """Whether QPV are taken out of it."""
         return self.name in _REST
+
+    @property
+    def is_metropolitan_france(self) -> bool:
+        """Whether it leaves overseas out."""
+        return self.level == "country" and (self.place is None or self.place.code == METROPOLITAN_FRANCE.code)
 
     def label(self, lang: str = "fr") -> str:
         """Words for tables and figures."""
