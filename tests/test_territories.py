@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 
 from qpv_sante.errors import AmbiguousTerritoryError, UnknownNameError
-from qpv_sante.loading import gazetteer
-from qpv_sante.territories import match_communes
+from qpv_sante.geography import fold
+from qpv_sante.loading import gazetteer, load_observations
+from qpv_sante.territories import _say_once, match_communes
+from qpv_sante.territory_records import aliases
 
 
 @pytest.mark.parametrize(
@@ -33,9 +35,8 @@ def test_names_and_typed_codes(given, key):
 @pytest.mark.parametrize(
     ("given", "candidates"),
     [
-        ("76", ["region:76 (Occitanie", "department:76 (Seine-Maritime"]),
         ("Saint-Denis", ["commune:93066", "commune:97411"]),
-        ("La Réunion", ["region:04", "department:974", "commune:47222"]),
+        ("Sainte-Colombe", ["commune:05135", "commune:33390"]),
     ],
 )
 def test_ambiguous_names_list_their_candidates(given, candidates):
@@ -43,6 +44,80 @@ def test_ambiguous_names_list_their_candidates(given, candidates):
         gazetteer().resolve(given)
     for candidate in candidates:
         assert candidate in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "other"),
+    [
+        # a name is that of the larger territory, a code that of the department
+        ("Bretagne", "region:53", "commune:36024"),
+        ("Doubs", "department:25", "commune:25204"),
+        ("La Réunion", "department:974", "commune:47222"),  # the region is the same place
+        ("93", "department:93", "region:93"),
+        ("76", "department:76", "region:76"),
+    ],
+)
+def test_of_several_readings_the_first_is_taken_and_the_others_are_told(given, key, other, caplog):
+    _say_once.cache_clear()
+    places = gazetteer()
+    assert places.resolve(given).key == places.resolve(given).key == key
+    assert [other in record.message for record in caplog.records] == [True]  # once for a whole script
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("PACA", "region:93"),
+        ("idf", "region:11"),
+        ("Grand Lyon", "epci:200046977"),
+        ("MEL", "epci:200093201"),
+        ("Réunion", "department:974"),
+        ("Plaine Commune", "composite:plaine-commune"),
+    ],
+)
+def test_usual_names_are_known(given, key):
+    assert gazetteer().resolve(given).key == key
+
+
+def test_aliases_designate_territories_and_hide_no_official_name():
+    table = gazetteer().territories
+    official = table[table["level"] != "qpv"]
+    assert set(aliases().values()) <= set(official["level"] + ":" + official["code"])
+    assert not set(aliases()) & set(official["name"].map(fold))
+
+
+@pytest.mark.parametrize("given", ["L’Haÿ‑les‑Roses", "L'Haÿ les Roses", "l`hay–les—roses"])
+def test_signs_that_part_words_are_one(given):
+    assert gazetteer().resolve(given).key == "commune:94038"
+
+
+@pytest.mark.parametrize("given", ["Paris 18e Arrondissement", "75118", "commune:75118", "paris 18ème"])
+def test_an_arrondissement_is_counted_with_its_commune_and_the_message_says_it(given):
+    with pytest.raises(UnknownNameError, match=r"(?s)counted with its commune.*commune:75056 \(Paris\)"):
+        gazetteer().resolve(given)
+
+
+@pytest.mark.parametrize(
+    ("level", "territory", "codes"),
+    [
+        ("commune", "Paris 18e", {"75118"}),
+        ("commune", "Paris", {"75056"}),  # the file has the whole: its arrondissements would count it twice
+        ("iris", "75118", {"75118"}),
+        ("iris", "Paris", {f"751{number:02}" for number in range(1, 21)}),
+    ],
+)
+def test_figures_by_arrondissement_are_found(level, territory, codes):
+    rows = load_observations("poverty_rate", geo_level=level, year=2019, territory=territory)
+    assert set(rows["geo_code"].str[:5]) == codes
+
+
+def test_public_establishments_of_grand_paris_share_its_communes_out():
+    places = gazetteer()
+    whole = places.communes.loc[places.communes_in(places.resolve("MGP")), "code"]
+    parts = [one for one in places.composites.values() if "Métropole du Grand Paris" in one.record.text("source", "fr")]
+    inside = [code for one in parts for code in places.resolve(f"composite:{one.record.id}").communes]
+    assert len(parts) == 11
+    assert sorted([*inside, "75056"]) == sorted(whole)
 
 
 @pytest.mark.parametrize(
