@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from qpv_sante.errors import SchemaError
@@ -174,7 +175,11 @@ def _qpv(
         communes=lambda frame: frame["communes"].str.replace(" ", "").str.replace(",", ";")
     )
     if "qpv_2024_communes" in codes:
-        new = _with_newer_list(new, codes["qpv_2024_communes"])
+        names = communes.set_index("code")["name"]
+        listed = codes["qpv_2024_communes"]
+        # its rows name the other communes of a QPV that straddles them as well
+        official = listed["commune"].map(names).fillna(listed["commune_name"])
+        new = _with_newer_list(new, listed.assign(commune_name=official))
     new["communes"] = _joined(current_commune(new["communes"].str.split(";").explode(), former))
     tables = []
     for vintage, frame in ((2015, old), (2024, new)):
@@ -195,7 +200,6 @@ def _qpv(
             )
         )
     qpv = pd.concat(tables, ignore_index=True)
-    # names of the communes of today, where the code has them
     listed = qpv["communes"].str.split(";").explode()
     by_code = communes.set_index("code")
     for column in ("epci", "urban_unit"):
@@ -238,7 +242,13 @@ def _with_newer_list(qpv: pd.DataFrame, by_commune: pd.DataFrame) -> pd.DataFram
     covered = department_of_qpv(qpv["geo_code"]).isin(department_of_qpv(pairs["geo_code"]).unique())
     kept = qpv[~covered | qpv["geo_code"].isin(newer.index)]
     at = kept["geo_code"]
-    kept = kept.assign(**{name: at.map(newer[name]).fillna(kept[name]) for name in ("communes", "commune_names")})
+    # where both lists have the same communes, the order of the first is kept: the largest part comes first
+    sets = [set(codes.split(";")) for codes in kept["communes"]]
+    same = [own == set(given.split(";")) for own, given in zip(sets, at.map(newer["communes"]).fillna(""), strict=True)]
+    changed = at.isin(newer.index) & ~np.array(same, dtype=bool)
+    kept = kept.assign(
+        **{name: kept[name].mask(changed, at.map(newer[name])) for name in ("communes", "commune_names")}
+    )
     missing = newer[~newer.index.isin(at)].rename_axis("geo_code").reset_index()
     return pd.concat([kept, missing], ignore_index=True)
 
