@@ -81,7 +81,7 @@ Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.", ca
 # columns shown on a terminal, of a comparison or of a survey's table: the others go to files
 _COMPARED = (
     *("territory", "level", "qpv_value", "qpv_lower", "qpv_upper", "value", "lower", "upper"),
-    *("reference_value", "reference_lower", "reference_upper", "difference", "ratio"),
+    *("reference_value", "reference_lower", "reference_upper", "reference_coverage", "difference", "ratio"),
     *("n_used", "n_total", "n", "flag", "note"),
 )
 TABLE_HELP = "Fichier à écrire : .csv, .parquet ou .json. Sans elle, le tableau s'affiche."
@@ -462,8 +462,14 @@ def _print(table: object) -> None:
         shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(
-            *("–" if pd.isna(cell) else f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row)
-        )
+            *(
+                "–" if pd.isna(cell)
+                else f"{100 * cell:.0f} %" if name == "reference_coverage"
+                else f"{cell:.1f}" if isinstance(cell, float)
+                else str(cell)
+                for name, cell in zip(table.columns, row, strict=True)
+            )
+        )  # fmt: skip
     console.print(shown, markup=False)
 
 

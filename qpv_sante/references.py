@@ -62,8 +62,8 @@ NOTES: dict[str, dict[str, str]] = {
     },
     "unit_suppressed": {"fr": "référence sous secret statistique", "en": "reference withheld"},
     "unit_unavailable": {
-        "fr": "la source ne donne pas ce territoire de référence",
-        "en": "the source does not give this reference territory",
+        "fr": "la source ne donne pas ce territoire de référence (codes de {year})",
+        "en": "the source does not give this reference territory (codes of {year})",
     },
     "unit_not_applicable": {"fr": "sans objet pour ce territoire de référence", "en": "not applicable to the reference"},
     "no_unit": {
@@ -85,6 +85,11 @@ NOTES: dict[str, dict[str, str]] = {
     },
 }
 _PLURAL = {"commune": {"fr": "communes", "en": "commune"}, "iris": {"fr": "IRIS", "en": "IRIS"}}
+# Levels whose composition changes each year, under codes that stay
+_CHANGING = {
+    "epci": {"fr": "intercommunalités", "en": "intercommunalities"},
+    "urban_unit": {"fr": "unités urbaines", "en": "urban units"},
+}
 _REST = {"rest_of_commune": "commune", "rest_of_urban_unit": "urban_unit"}
 
 
@@ -202,23 +207,25 @@ def reference_values(
     pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=figures.extremes(level))
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     pooled["note"] = "" if level == reference.level else NOTES["pooled"][lang].format(level=_PLURAL[level][lang])
+    if level == reference.level and level in _CHANGING:
+        pooled["note"] = NOTES["limits"][lang].format(level=_CHANGING[level][lang], year=figures.vintage(level))
     if reference.is_rest:
         weight = units.groupby("group")["weight"].sum(min_count=1)
         inhabitants = _inhabitants(host, reference.level, places.communes)
         pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     else:
-        pooled["note"] = _with_reasons(pooled, units, indicator.kind, lang)
+        pooled["note"] = _with_reasons(pooled, units, indicator.kind, figures.vintage(level), lang)
     return pooled.reindex(members["group"].unique())
 
 
-def _with_reasons(pooled: pd.DataFrame, units: pd.DataFrame, kind: str, lang: str) -> pd.Series:
+def _with_reasons(pooled: pd.DataFrame, units: pd.DataFrame, kind: str, vintage: int, lang: str) -> pd.Series:
     """Notes that say why a reference has no value: withheld, not given, or not to be pooled."""
     missing = pooled["value"].isna()
     several = pooled["n_used"] > 1 if kind not in aggregation.POOLED_KINDS else pooled["n_used"] < 0
     part = (pooled["n_used"] > 0) & ~several & missing
     flags = units.groupby("group")["flag"].agg(lambda found: found.value_counts().index[0]).reindex(pooled.index)
-    reason = ("unit_" + flags).map(lambda name: NOTES[name][lang] if name in NOTES else "")
+    reason = ("unit_" + flags).map(lambda name: NOTES[name][lang].format(year=vintage) if name in NOTES else "")
     reason = reason.mask(several, NOTES["several"][lang])
     lacking = pd.Series(
         [

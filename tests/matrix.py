@@ -135,7 +135,7 @@ def drawn(axes: object) -> str:
 
 def written(report: object) -> str:
     """Whether a report has a page."""
-    return "" if len(report.html()) > 1000 else "an empty report"  # type: ignore[attr-defined]
+    return "" if len(report.html) > 1000 else "an empty report"  # type: ignore[attr-defined]
 
 
 def published() -> list[tuple[str, str, int, int]]:
@@ -184,7 +184,7 @@ def rankings() -> Iterator[Call]:
     for (name, vintage, year), place in itertools.product(by_qpv(), territories()):
         words = f"{name!r}, geo_vintage={vintage}, year={year}, territory={place!r}"
         asked = {"geo_vintage": vintage, "year": year, "territory": place}
-        yield Call("rank", lambda name=name, asked=asked: qs.rank(name, draws=20, **asked), words, filled)
+        yield Call("rank", lambda name=name, asked=asked: qs.rank(name, draws=100, **asked), words, filled)
         yield Call("plot_map", lambda name=name, asked=asked: qs.plot_map(name, **asked), words, drawn)
         for groups in GROUPS:
             yield Call(
