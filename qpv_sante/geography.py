@@ -133,7 +133,9 @@ def arrondissement_code(text: str) -> str:
     """
     if text in _WHOLE_COMMUNES:
         return text
-    named = re.fullmatch(r"(paris|lyon|marseille) 0?(\d{1,2})(?: ?(?:er|e|eme))?(?: arr(?:ondissement|dt)?)?", fold(text))
+    named = re.fullmatch(
+        r"(paris|lyon|marseille) 0?(\d{1,2})(?: ?(?:er|e|eme))?(?: arr(?:ondissement|dt)?)?", fold(text)
+    )
     if not named:
         return ""
     first, number = ARRONDISSEMENTS[_CITIES[named[1]]]

@@ -106,7 +106,9 @@ def load_observations(
     if geo_level is not None:
         check_level(geo_level)
     places = gazetteer()
-    place = (places.arrondissement(territory) if geo_level in ("commune", "iris") else None) or places.resolve(territory)
+    place = (places.arrondissement(territory) if geo_level in ("commune", "iris") else None) or places.resolve(
+        territory
+    )
     known.check_published(indicator, geo_level=geo_level, geo_vintage=geo_vintage, year=year)
     asked: dict[str, Any] = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
     asked |= {"sex": sex, "age": age, "category": category}

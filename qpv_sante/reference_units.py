@@ -89,7 +89,9 @@ class Figures:
 
     def _usual_weights(self, level: str, places: Gazetteer) -> pd.Series:
         """Weight of each territory of a level by its inhabitants, at the rate of those of which a figure is published."""
-        people = places.communes.groupby(level)["population"].sum() if level in places.communes else pd.Series(dtype=float)
+        people = (
+            places.communes.groupby(level)["population"].sum() if level in places.communes else pd.Series(dtype=float)
+        )
         known = self.at(level).set_index("geo_code")["weight"].dropna()
         covered = people.reindex(known.index).dropna()
         return people * (known[covered.index].sum() / covered.sum() if covered.sum() else 1.0)

@@ -65,7 +65,10 @@ NOTES: dict[str, dict[str, str]] = {
         "fr": "la source ne donne pas ce territoire de référence (codes de {year})",
         "en": "the source does not give this reference territory (codes of {year})",
     },
-    "unit_not_applicable": {"fr": "sans objet pour ce territoire de référence", "en": "not applicable to the reference"},
+    "unit_not_applicable": {
+        "fr": "sans objet pour ce territoire de référence",
+        "en": "not applicable to the reference",
+    },
     "no_unit": {
         "fr": "ces QPV ne sont dans aucun territoire de ce niveau",
         "en": "these QPV lie in no territory of that level",

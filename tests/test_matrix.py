@@ -1,10 +1,10 @@
 """Whatever is asked, a result that accounts for what it lacks, or the package's own error (see `matrix`)."""
 
 import matplotlib as mpl
+import matrix
 import pandas as pd
 import pytest
 
-import matrix
 from qpv_sante import store
 
 

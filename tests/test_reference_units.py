@@ -10,6 +10,7 @@ from qpv_sante.loading import gazetteer
 from qpv_sante.reference_units import commune_parts
 from qpv_sante.territories import Gazetteer
 
+
 @pytest.fixture
 def brought(tmp_path, monkeypatch):
     """Import rates of communes and of QPV, in a data folder of the test's own."""

@@ -54,7 +54,9 @@ def _attributes(content: bytes, table: Table, *, where: str) -> pd.DataFrame:
         rows = [feature["properties"] for feature in found["features"]]
         frame = pd.DataFrame(rows, index=range(1, len(rows) + 1)).fillna("").astype("str")
     except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{where}: not a GeoJSON of features with attributes: {type(error).__name__}: {error}") from error
+        raise SchemaError(
+            f"{where}: not a GeoJSON of features with attributes: {type(error).__name__}: {error}"
+        ) from error
     frame.attrs["blank rows"] = 0
     return frame
 

@@ -129,7 +129,9 @@ def melt(
     long = pd.concat(rows, ignore_index=True)
     if table.blank_overseas:
         department = department_of_qpv if table.geo_level == "qpv" else department_of_commune
-        blank = long["value"].isna() & (long["flag"] == table.missing.get("")) & is_overseas(department(long["geo_code"]))
+        blank = (
+            long["value"].isna() & (long["flag"] == table.missing.get("")) & is_overseas(department(long["geo_code"]))
+        )
         long["flag"] = long["flag"].mask(blank, table.blank_overseas)
     return observations.tidy(
         long.assign(source=source.key(vintage), geo_level=table.geo_level, geo_vintage=table.geo_vintage)
