@@ -88,7 +88,7 @@ class Figures:
         return units
 
     def _usual_weights(self, level: str, places: Gazetteer) -> pd.Series:
-        """Weight of each territory of a level by its inhabitants, at the rate of those of which a figure is published."""
+        """Weight of each territory of a level by its inhabitants, at the rate of those that have a figure."""
         people = (
             places.communes.groupby(level)["population"].sum() if level in places.communes else pd.Series(dtype=float)
         )
@@ -192,7 +192,7 @@ def commune_parts(places: Gazetteer, vintage: int, published: set[str]) -> pd.Da
     Returns
     -------
     DataFrame
-        `part, code` (the commune of today) and `people` (inhabitants of the part, if known): communes that merged since,
+        `part, code` (the commune of today) and `people` (inhabitants of the part): communes that merged since,
         and the arrondissements of which figures are given, with all those of the same city.
     """
     former = places.former_communes.drop_duplicates("old_code", keep="last")
