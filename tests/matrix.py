@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -25,7 +25,7 @@ from qpv_sante.catalogue import catalogue
 from qpv_sante.comparison import GROUPINGS
 from qpv_sante.errors import QpvSanteError
 from qpv_sante.observations import MISSING_FLAGS
-from qpv_sante.references import REFERENCES
+from qpv_sante.references import REFERENCES, possible_references
 from qpv_sante.territory_records import declared_territories
 
 SEED = 20261130
@@ -201,7 +201,9 @@ def gaps() -> Iterator[Call]:
     """`plot_gap` of comparisons, those of composite territories among them."""
     places = ["lille-sud", *sorted(declared_territories(())), "region:76", "region:01", "commune:34032"]
     for (name, vintage, year), place in itertools.product(by_qpv(), dict.fromkeys(places)):
+        possible = possible_references(catalogue().indicator(name), year)
         asked = {"geo_vintage": vintage, "year": year, "territory": place, "by": None}
+        asked["reference"] = possible[0] if possible else None
         words = f"compare({name!r}, geo_vintage={vintage}, year={year}, by=None, territory={place!r})"
         yield Call("plot_gap", lambda name=name, asked=asked: qs.plot_gap(qs.compare(name, **asked)), words, drawn)
 
@@ -220,20 +222,37 @@ def places() -> Iterator[Call]:
         yield Call("profile", lambda code=code: qs.profile(code), repr(code), written)
 
 
-# how many of each the tests ask: the dearest the fewest
+FAMILIES = (comparisons, observations, rankings, gaps, places)
+# how many of each function the tests ask: the dearest the fewest
 SAMPLES = {
-    comparisons: 260,
-    observations: 160,
-    rankings: 60,
-    gaps: 8,
-    places: 10,
+    "compare": 240,
+    "load_observations": 150,
+    "summarize_inequality": 30,
+    "plot_map": 16,
+    "rank": 16,
+    "plot_gap": 8,
+    "positions": 4,
+    "report": 3,
+    "context": 3,
+    "profile": 2,
+    "similar": 2,
 }
+# asked each time: a QPV of which nearly everything is withheld or unpublished
+ALWAYS = {"report": "'qpv:QP973024', geo_vintage=2015", "profile": "'QP973024'", "context": "'QP973024'"}
+
+
+def every(functions: Collection[str] = tuple(SAMPLES)) -> list[Call]:
+    """All questions to these functions."""
+    return [call for family in FAMILIES for call in family() if call.function in functions]
 
 
 def sample(seed: int = SEED) -> list[Call]:
-    """Questions drawn by a fixed seed, as many of each kind as `SAMPLES` says."""
-    draw = random.Random(seed)  # noqa: S311 - a sample of tests, no secret
-    return [call for family, number in SAMPLES.items() for call in draw.sample(list(family()), number)]
+    """Questions drawn by a fixed seed, as many to each function as `SAMPLES` says, and those of `ALWAYS`."""
+    draw, asked = random.Random(seed), []  # noqa: S311 - a sample of tests, no secret
+    calls = every()
+    for function, number in SAMPLES.items():
+        asked += draw.sample([call for call in calls if call.function == function], number)
+    return asked + [call for call in calls if call.words == ALWAYS.get(call.function) and call not in asked]
 
 
 def main() -> int:
@@ -247,7 +266,7 @@ def main() -> int:
     given = parser.parse_args()
     mpl.use("Agg")
     logging.disable(logging.WARNING)
-    calls = [call for family in SAMPLES for call in family() if not given.only or call.function in given.only]
+    calls = every(given.only or tuple(SAMPLES))
     if given.part < 1:
         calls = random.Random(SEED).sample(calls, round(given.part * len(calls)))  # noqa: S311
     total, begun = Outcome(), time.monotonic()
