@@ -237,8 +237,13 @@ SAMPLES = {
     "profile": 2,
     "similar": 2,
 }
-# asked each time: a QPV of which nearly everything is withheld or unpublished
-ALWAYS = {"report": "'qpv:QP973024', geo_vintage=2015", "profile": "'QP973024'", "context": "'QP973024'"}
+# asked each time: a QPV of which nearly everything is withheld or unpublished, and a region outside the field of most
+ALWAYS = (
+    ("report", "'qpv:QP973024', geo_vintage=2015"),
+    ("report", "'region:06', geo_vintage=2024"),
+    ("profile", "'QP973024'"),
+    ("context", "'QP973024'"),
+)
 
 
 def every(functions: Collection[str] = tuple(SAMPLES)) -> list[Call]:
@@ -252,7 +257,7 @@ def sample(seed: int = SEED) -> list[Call]:
     calls = every()
     for function, number in SAMPLES.items():
         asked += draw.sample([call for call in calls if call.function == function], number)
-    return asked + [call for call in calls if call.words == ALWAYS.get(call.function) and call not in asked]
+    return asked + [call for call in calls if (call.function, call.words) in ALWAYS and call not in asked]
 
 
 def main() -> int:
