@@ -13,7 +13,7 @@ install = $(PYTHON) -m venv $(VENV) && \
 	else sed -E '/^ *--hash/d; s/ \\$$//' constraints.txt > $(VENV)/pins.txt && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/pins.txt -e '.[$(1)]'; fi
 
-.PHONY: help demo test test-browser test-oldest check bench lab notebooks snapshot constraints clean
+.PHONY: help demo test test-matrix test-browser test-oldest check bench lab notebooks snapshot constraints clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,6 +37,9 @@ demo: $(VENV)/.run ## set up, then run the main job offline into output/
 
 test: $(VENV)/.dev ## set up, then run the tests
 	@$(BIN)/python -m pytest -q -n 2
+
+test-matrix: $(VENV)/.dev ## ask every function about every territory, indicator and year: about an hour
+	@$(BIN)/python tests/matrix.py
 
 test-browser: $(VENV)/.browser ## open the pages and the notebooks in a headless Chromium, installed if it is absent
 	@bash tests/browser/get_chromium.sh

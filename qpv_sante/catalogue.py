@@ -55,6 +55,7 @@ class Table(_Record, frozen=True):
     totals: list[str] = []
     recode: dict[str, str] = {}
     missing: dict[str, str] = {}
+    blank_overseas: str | None = None  # flag of a blank overseas, where the producer leaves blank what it does not make
     notes: dict[str, Note] = {}
     columns: dict[str, str] = {}
     output: str | None = None
@@ -398,6 +399,8 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             for table in source.tables_of(vintage):
                 if table.geo_level is not None and table.geo_level not in LEVELS:
                     found.append(f"{where}@{vintage.id}: unknown geo_level {table.geo_level!r}")
+                if table.blank_overseas not in (None, *MISSING_FLAGS):
+                    found.append(f"{where}: blank_overseas is a flag of missing values, not {table.blank_overseas!r}")
                 flags = {**table.missing, **{c: f for note in table.notes.values() for c, f in note.codes.items()}}
                 found += [f"{where}: marker {m!r}: unknown flag {f!r}" for m, f in flags.items() if f not in FLAGS]
                 found += [

@@ -79,7 +79,10 @@ Place = Annotated[
 ]
 Language = Annotated[str, typer.Option(help="Langue des sorties : fr ou en.", callback=_language)]
 # columns shown on a terminal, of a comparison or of a survey's table: the others go to files
-_REFERENCE = ("reference_value", "reference_lower", "reference_upper", "difference", "ratio")
+_REFERENCE = (
+    *("reference_value", "reference_lower", "reference_upper", "reference_coverage"),
+    *("difference", "ratio"),
+)
 # of QPV, and of the larger territories that an indicator is known for
 _COMPARED = ("territory", "qpv_value", "qpv_lower", "qpv_upper", *_REFERENCE, "n_used", "n_total", "flag", "note")
 _COMPARED_AROUND = ("territory", "territory_level", "value", "lower", "upper", *_REFERENCE, "n", "flag", "note")
@@ -467,8 +470,14 @@ def _print(table: object) -> None:
         shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(
-            *("–" if pd.isna(cell) else f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row)
-        )
+            *(
+                "–" if pd.isna(cell)
+                else f"{100 * cell:.0f} %" if name == "reference_coverage"
+                else f"{cell:.1f}" if isinstance(cell, float)
+                else str(cell)
+                for name, cell in zip(table.columns, row, strict=True)
+            )
+        )  # fmt: skip
     console.print(shown, markup=False)
 
 

@@ -20,7 +20,7 @@ from qpv_sante.health import published_by_qpv
 from qpv_sante.observations import AUTO
 from qpv_sante.quarter_values import classes_by_qpv, quarters_with_values
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
-from qpv_sante.territories import Gazetteer, Territory
+from qpv_sante.territories import FRANCE, METROPOLITAN_FRANCE, Gazetteer, Territory
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ COMPARISON_COLUMNS = (
     *("kind", "perimeter", "label", "year_label", "value", "lower", "upper", "n", "reference_n", "reference_note"),
     "publication",
 )
-ALL_FRANCE = Territory("country", "F", "France")
+ALL_FRANCE = FRANCE
 
 
 @checked
@@ -72,7 +72,8 @@ def compare(
         `commune`, `rest_of_commune`, `epci`, `urban_unit`, `rest_of_urban_unit`, `department`,
         `region`, `country`, or a territory by name or typed code (`"region:76"`). All but the `rest_of_`
         contain the QPV themselves. None gives the QPV side alone. `auto`: `commune`, and `country` for an indicator
-        that no source gives by QPV.
+        that no source gives by QPV. `country` is metropolitan France, which sources publish: the QPV of the whole
+        country are then those of metropolitan France, and the row says so.
     by : str or None
         Territories to group QPV by: `region`, `department`, `epci`, `urban_unit`, `commune`, `qpv`;
         None for one row.
@@ -202,10 +203,16 @@ def _compared(
     """What `compare` gives, for arguments that are checked."""
     known, places = catalogue().indicator(indicator), loading.gazetteer()
     parsed = parse_reference(reference, places) if reference is not None else None
+    apart = 0
+    if by is None and _is_all_france(place) and parsed is not None and parsed.is_metropolitan_france:
+        # overseas QPV are no part of what they would be set against
+        apart = len(places.qpv_in(place, geo_vintage))
+        place = METROPOLITAN_FRANCE
+        apart -= len(places.qpv_in(place, geo_vintage))
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     members = group_members(quarters, places, by, place, geo_vintage)
     field, pooled, spread = _pooled(quarters, members, known.kind)
-    if parsed is None:
+    if parsed is None or field.empty:  # a reference is set against QPV of which something is published
         other = pooled.iloc[:0].assign(source="", note="")
     else:
         other = reference_values(
@@ -232,6 +239,9 @@ def _compared(
     result["interval"] = _joint_interval(pooled["interval"], other["interval"])
     result["flag"] = _flag(pooled, other, spread, members.groupby("group")["in_field"].any(), known.kind)
     result["note"] = other["note"]
+    if apart:
+        said = pd.Series(NOTES["metropolitan"][lang].format(number=apart), index=result.index)
+        result["note"] = _joined(result["note"], said)
     result["reference_source"] = other["source"]
     result["source"] = ", ".join(sorted(quarters["source"].dropna().astype("str").unique()))
     result["weight"] = quarters.attrs["weight"]
@@ -266,6 +276,10 @@ def _compared(
     result.attrs = {name: value for name, value in quarters.attrs.items() if name != "weight"}
     result.attrs |= {"territory": whole.key, "territory_name": whole.name}
     return result
+
+
+def _is_all_france(place: Territory | None) -> bool:
+    return place is None or place.key == ALL_FRANCE.key
 
 
 def _pooled(

@@ -105,7 +105,45 @@ def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "cod
         )
 
 
-_ARRONDISSEMENTS = {r"^751\d\d$": "75056", r"^6938\d$": "69123", r"^132(?:0\d|1[0-6])$": "13055"}
+# Paris, Lyon and Marseille: code of the first arrondissement, and how many there are
+ARRONDISSEMENTS = {"75056": (75101, 20), "69123": (69381, 9), "13055": (13201, 16)}
+
+
+def arrondissements_of(commune: str) -> tuple[str, ...]:
+    """Codes of the municipal arrondissements of Paris, Lyon or Marseille.
+
+    Examples
+    --------
+    >>> arrondissements_of("69123")[:2]
+    ('69381', '69382')
+    """
+    first, number = ARRONDISSEMENTS[commune]
+    return tuple(str(first + one) for one in range(number))
+
+
+def arrondissement_code(text: str) -> str:
+    """Code of a municipal arrondissement by its code or its name; empty for anything else.
+
+    Examples
+    --------
+    >>> arrondissement_code("Paris 18e Arrondissement"), arrondissement_code("75118"), arrondissement_code("Lyon 1er")
+    ('75118', '75118', '69381')
+    >>> arrondissement_code("Paris 21e"), arrondissement_code("Paris")
+    ('', '')
+    """
+    if text in _WHOLE_COMMUNES:
+        return text
+    named = re.fullmatch(
+        r"(paris|lyon|marseille) 0?(\d{1,2})(?: ?(?:er|e|eme))?(?: arr(?:ondissement|dt)?)?", fold(text)
+    )
+    if not named:
+        return ""
+    first, number = ARRONDISSEMENTS[_CITIES[named[1]]]
+    return str(first + int(named[2]) - 1) if 1 <= int(named[2]) <= number else ""
+
+
+_CITIES = {"paris": "75056", "lyon": "69123", "marseille": "13055"}
+_WHOLE_COMMUNES = {code: commune for commune in ARRONDISSEMENTS for code in arrondissements_of(commune)}
 
 
 def department_of_qpv(codes: pd.Series) -> pd.Series:
@@ -178,10 +216,7 @@ def whole_commune(codes: pd.Series) -> pd.Series:
     >>> whole_commune(pd.Series(["75113", "69389", "13216", "31555"])).tolist()
     ['75056', '69123', '13055', '31555']
     """
-    # ten times faster than Series.replace with the same patterns
-    for pattern, commune in _ARRONDISSEMENTS.items():
-        codes = codes.mask(codes.str.match(pattern, na=False), commune)
-    return codes
+    return codes.map(_WHOLE_COMMUNES).fillna(codes)
 
 
 def projected_crs(department: str) -> int:
@@ -224,9 +259,12 @@ def fold(name: str) -> str:
     --------
     >>> fold("Saint-Étienne-du-Rouvray") == fold("ST ETIENNE DU ROUVRAY")
     True
+    >>> fold("L’Haÿ\u2011les\xa0Roses")
+    'l hay les roses'
     """
-    text = name.replace("œ", "oe").replace("Œ", "OE")
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    text = name.lower().replace("œ", "oe").replace("æ", "ae")
+    # accents go; any other sign (apostrophes, dashes and spaces of all kinds) parts words
+    text = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
     text = re.sub(r"[^a-z0-9]+", " ", text).strip()
     return re.sub(r"\b(st|ste)\b", lambda found: {"st": "saint", "ste": "sainte"}[found[0]], text)
 

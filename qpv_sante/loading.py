@@ -15,8 +15,8 @@ from qpv_sante import observations, store
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import ComparabilityError, SchemaError, UnavailableLevelError, UnknownNameError, did_you_mean
-from qpv_sante.geography import QPV_ZONINGS, check_level, department_of_commune
-from qpv_sante.territories import Gazetteer, Territory
+from qpv_sante.geography import QPV_ZONINGS, check_level, department_of_commune, whole_commune
+from qpv_sante.territories import Gazetteer, Territory, current_commune
 from qpv_sante.territory_records import Stamps, declared_territories, territory_stamps
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ def load_observations(
     known.indicator(indicator)
     if geo_level is not None:
         check_level(geo_level)
-    place = gazetteer().resolve(territory) if territory is not None else None
+    places = gazetteer()
+    place = (places.arrondissement(territory) if geo_level in ("commune", "iris") else None) or places.resolve(
+        territory
+    )
     known.check_published(indicator, geo_level=geo_level, geo_vintage=geo_vintage, year=year)
     asked: dict[str, Any] = {"geo_level": geo_level, "geo_vintage": geo_vintage, "year": year}
     asked |= {"sex": sex, "age": age, "category": category}
@@ -241,6 +244,8 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
     """
     places = gazetteer()
     inside = pd.Series(False, index=frame.index)
+    if place.level == "arrondissement":
+        return frame["geo_code"].str[:5] == place.code
     communes = places.communes[places.communes_in(place)]
     for (level, vintage), group in frame.groupby(["geo_level", "geo_vintage"], observed=True):
         if level == "qpv":
@@ -254,9 +259,11 @@ def rows_in(frame: pd.DataFrame, place: Territory) -> pd.Series:
                 )
             inside[group.index] = department_of_commune(group["geo_code"]).isin(communes["department"])
         elif level in ("commune", "iris", "living_area"):
-            from qpv_sante.territories import current_commune
-
-            current = current_commune(group["geo_code"].str[:5], places.former_communes)
+            codes = group["geo_code"].str[:5]
+            whole = whole_commune(codes)
+            # arrondissements are counted in their commune: they stand for it where its own figure is not given
+            counted = (whole == codes) | ~whole.isin(codes) | (level == "iris")
+            current = current_commune(whole.where(counted, ""), places.former_communes)
             if level == "iris" and place.iris:
                 listed = group["geo_code"].isin(place.iris)
                 inside[group.index] = listed | current.isin(place.communes)
@@ -301,8 +308,6 @@ def load_zones(geo_level: str = "qpv", *, vintage: int, territory: str | Territo
     >>> load_zones("qpv", vintage=2015, territory="Béziers")["name"].tolist()
     ['Centre Ville', 'Iranget Grangette', 'Devèze']
     """
-    from qpv_sante.territories import current_commune
-
     check_level(geo_level)
     layer = _LAYERS.get((geo_level, vintage))
     if layer is None:

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
 GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
+# of the QPV of 2024, a newer list of communes than the outlines': taken where the build has it
+_GEOGRAPHY_MORE = ("qpv_2024_communes",)
 _GEOGRAPHY_ZONES = ("department_2018", "qpv_2015", "qpv_2024")
 # what the tables of territories are made of
 GEOGRAPHY_INPUTS = (*(f"codes/{name}" for name in _GEOGRAPHY_CODES), *(f"zones/{name}" for name in _GEOGRAPHY_ZONES))
@@ -259,7 +261,8 @@ def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where:
 
 def _made_of(target: builds.Build) -> dict[str, str | None]:
     """What the assembled tables depend on: the code of the package, and the tables that they are made of."""
-    return {"package": __version__, **{name: target.hash_of(name) for name in GEOGRAPHY_INPUTS}}
+    more = [f"codes/{name}" for name in _GEOGRAPHY_MORE if target.holds(f"codes/{name}")]
+    return {"package": __version__, **{name: target.hash_of(name) for name in (*GEOGRAPHY_INPUTS, *more)}}
 
 
 def assembly_due(target: builds.Build) -> bool:
@@ -283,7 +286,9 @@ def assemble(target: builds.Build) -> None:
     made_of = _made_of(target)
     if target.sources.get(GEOGRAPHY, {}).get("made_of") == made_of:
         return
-    codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in _GEOGRAPHY_CODES}
+    more = [name for name in _GEOGRAPHY_MORE if target.holds(f"codes/{name}")]
+    listed = (*_GEOGRAPHY_CODES, *more)
+    codes = {name: pd.read_parquet(target.path / "codes" / f"{name}.parquet") for name in listed}
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)
     put = {f"codes/{name if name != 'communes' else 'current_communes'}": table for name, table in tables.items()}

@@ -56,12 +56,43 @@ NOTES: dict[str, dict[str, str]] = {
         "fr": "la référence publiée couvre {share} % de ses habitants, il en faut {least} %",
         "en": "the published reference covers {share} % of its people, {least} % are needed",
     },
+    "several": {
+        "fr": "plusieurs territoires : ni médiane, ni rapport, ni score ne s'agrègent",
+        "en": "several territories: medians, ratios and scores are not pooled",
+    },
+    "unit_suppressed": {"fr": "référence sous secret statistique", "en": "reference withheld"},
+    "unit_unavailable": {
+        "fr": "la source ne donne pas ce territoire de référence (codes de {year})",
+        "en": "the source does not give this reference territory (codes of {year})",
+    },
+    "unit_not_applicable": {
+        "fr": "sans objet pour ce territoire de référence",
+        "en": "not applicable to the reference",
+    },
+    "no_unit": {
+        "fr": "ces QPV ne sont dans aucun territoire de ce niveau",
+        "en": "these QPV lie in no territory of that level",
+    },
+    "incomplete": {
+        "fr": "{number} des {total} territoires de la référence sans chiffre : un total ne se donne que complet",
+        "en": "{number} of the {total} territories of the reference without a figure: a total is given whole or not",
+    },
+    "metropolitan": {
+        "fr": "{number} QPV d'outre-mer laissés de côté : la référence est la France métropolitaine",
+        "en": "{number} overseas QPV left aside: the reference is metropolitan France",
+    },
+    "limits": {"fr": "{level} dans leurs limites de {year}", "en": "{level} within their limits of {year}"},
     "field": {
         "fr": "{number} QPV hors du champ de la source",
         "en": "{number} QPV outside the field of the source",
     },
 }
 _PLURAL = {"commune": {"fr": "communes", "en": "commune"}, "iris": {"fr": "IRIS", "en": "IRIS"}}
+# Levels whose composition changes each year, under codes that stay
+_CHANGING = {
+    "epci": {"fr": "intercommunalités", "en": "intercommunalities"},
+    "urban_unit": {"fr": "unités urbaines", "en": "urban units"},
+}
 _REST = {"rest_of_commune": "commune", "rest_of_urban_unit": "urban_unit"}
 
 
@@ -77,6 +108,11 @@ class Reference:
     def is_rest(self) -> bool:
         """Whether QPV are taken out of it."""
         return self.name in _REST
+
+    @property
+    def is_metropolitan_france(self) -> bool:
+        """Whether it leaves overseas out."""
+        return self.level == "country" and (self.place is None or self.place.code == METROPOLITAN_FRANCE.code)
 
     def label(self, lang: str = "fr") -> str:
         """Words for tables and figures."""
@@ -174,12 +210,36 @@ def reference_values(
     pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=figures.extremes(level))
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     pooled["note"] = "" if level == reference.level else NOTES["pooled"][lang].format(level=_PLURAL[level][lang])
+    if level == reference.level and level in _CHANGING:
+        pooled["note"] = NOTES["limits"][lang].format(level=_CHANGING[level][lang], year=figures.vintage(level))
     if reference.is_rest:
         weight = units.groupby("group")["weight"].sum(min_count=1)
         inhabitants = _inhabitants(host, reference.level, places.communes)
         pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
+    else:
+        pooled["note"] = _with_reasons(pooled, units, indicator.kind, figures.vintage(level), lang)
     return pooled.reindex(members["group"].unique())
+
+
+def _with_reasons(pooled: pd.DataFrame, units: pd.DataFrame, kind: str, vintage: int, lang: str) -> pd.Series:
+    """Notes that say why a reference has no value: withheld, not given, or not to be pooled."""
+    missing = pooled["value"].isna()
+    several = pooled["n_used"] > 1 if kind not in aggregation.POOLED_KINDS else pooled["n_used"] < 0
+    part = (pooled["n_used"] > 0) & ~several & missing
+    flags = units.groupby("group")["flag"].agg(lambda found: found.value_counts().index[0]).reindex(pooled.index)
+    reason = ("unit_" + flags).map(lambda name: NOTES[name][lang].format(year=vintage) if name in NOTES else "")
+    reason = reason.mask(several, NOTES["several"][lang])
+    lacking = pd.Series(
+        [
+            NOTES["incomplete"][lang].format(number=total - used, total=total)
+            for used, total in zip(pooled["n_used"], pooled["n_total"], strict=True)
+        ],
+        index=pooled.index,
+        dtype="str",
+    )
+    reason = reason.mask(part, lacking)
+    return pooled["note"].mask(missing, (pooled["note"] + " ; ").where(pooled["note"] != "", "") + reason)
 
 
 def _level_of_figures(reference: Reference, figures: Figures) -> str:

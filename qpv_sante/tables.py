@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # numbers that name and do not count: no thousands separator
 _NAMES = frozenset({"year", "geo_vintage", "rank_year", "since"})
+# shares between 0 and 1, of which one decimal would say nothing
+_SHARES = frozenset({"coverage", "reference_coverage"})
 # columns of codes that have words
 _WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": FUNNEL_LABELS}
 _TRUTH = {True: {"fr": "oui", "en": "yes"}, False: {"fr": "non", "en": "no"}}
@@ -52,8 +54,8 @@ def format_table(
     -------
     Styler
         Of pandas: shown by notebooks, `.to_html()` for pages, `print` for terminals. Words stand on the left and
-        numbers on the right; a missing value is an en dash; years keep their four digits. The notice of a restricted
-        source is the caption.
+        numbers on the right; a missing value is an en dash; years keep their four digits; coverages are in percent. The
+        notice of a restricted source is the caption.
 
     Raises
     ------
@@ -122,6 +124,8 @@ def _decimals(column: pd.Series, name: str, decimals: int | Mapping[str, int]) -
 def _texts(column: pd.Series, number: bool, decimals: int, lang: style.Lang) -> list[str]:
     if number and column.name in _NAMES:
         return ["–" if pd.isna(value) else f"{value:.0f}" for value in column]
+    if number and column.name in _SHARES:
+        return [style.format_number(100 * value, decimals, lang=lang, symbol="%") for value in column]
     if number:
         return [style.format_number(value, decimals, lang=lang) for value in column]
     if pd.api.types.is_bool_dtype(column):

@@ -6,12 +6,20 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import pandas as pd
 
 from qpv_sante.errors import AmbiguousTerritoryError, SchemaError, UnknownNameError, did_you_mean
-from qpv_sante.geography import LEVELS, department_of_commune, fold, zoning_of_qpv_code
-from qpv_sante.territory_records import Declared, members_of
+from qpv_sante.geography import (
+    LEVELS,
+    arrondissement_code,
+    department_of_commune,
+    fold,
+    whole_commune,
+    zoning_of_qpv_code,
+)
+from qpv_sante.territory_records import Declared, aliases, members_of
 from qpv_sante.territory_tables import COUNTRIES
 from qpv_sante.territory_tables import assemble as assemble
 from qpv_sante.territory_tables import current_commune as current_commune
@@ -24,6 +32,15 @@ CONTAINERS = ("qpv", "commune", "epci", "urban_unit", "department", "region", "c
 # Level of a territory that no official code designates (see `territory_records`)
 COMPOSITE = "composite"
 _NAMED = ("commune", "epci", "department", "region")
+# Of several territories that bear a name, the larger; of those that bear a code, the one that people mean by it
+_BY_NAME = ("country", "region", "department", "epci", "urban_unit", "commune")
+_BY_CODE = ("department", "commune", "epci", "region", "urban_unit", "country")
+
+
+@lru_cache(maxsize=1000)
+def _say_once(message: str) -> None:
+    """Tell how a name was read, once: a script asks for the same territory many times."""
+    log.warning("%s", message)
 
 
 @dataclass(frozen=True)
@@ -81,14 +98,16 @@ class Gazetteer:
         territory : str, Territory or None
             `"Occitanie"`, `"Lille"`, `"region:76"`, `"department:59"`, `"epci:200093201"`,
             `"urban_unit:59702"`, `"commune:59350"`, `"qpv:QP059001"` or a bare QPV code; or the id or label of a
-            composite territory: `"lille-sud"`, `"composite:lille-sud"` (see `list_territories`).
+            composite territory: `"lille-sud"`, `"composite:lille-sud"` (see `list_territories`). Usual names are
+            known: `"PACA"`, `"MEL"`. Of territories of several levels, a name is that of the larger (Bretagne is the
+            region) and a code that of the department (93 is Seine-Saint-Denis): a warning names the other readings.
 
         Raises
         ------
         AmbiguousTerritoryError
-            Several territories bear that name or code; the message lists their typed codes.
+            Several territories of one level bear that name or code; the message lists their typed codes.
         UnknownNameError
-            None does; the message proposes the nearest names.
+            None does, and the message proposes the nearest names; or it is a municipal arrondissement.
         """
         if territory is None or isinstance(territory, Territory):
             return territory
@@ -103,14 +122,19 @@ class Gazetteer:
         if re.match(r"(?i)Q[PN]\d", text):
             zoning_of_qpv_code(text.upper())
             return self._typed("qpv", text.upper(), text)
+        if whole := arrondissement_code(text):
+            raise UnknownNameError(self._of_arrondissement(text, whole))
         known = self.territories[self.territories["level"] != "qpv"]
-        if re.fullmatch(r"\d[\dAB]\d*", text):
-            found = known[known["code"] == text]
+        is_code = re.fullmatch(r"\d[\dABab]\d*", text) is not None
+        if is_code:
+            found = known[known["code"] == text.upper()]
         else:
             named = known[known["level"].isin((*_NAMED, "country"))]
             found = named[named["name"].map(fold) == fold(text)]
         if (declared := self._declared(text)) is not None:
             return self._composite(declared, [f"{row.level}:{row.code}" for row in found.itertuples(index=False)])
+        if found.empty and (key := aliases().get(fold(text))):
+            return self.resolve(key)
         if found.empty:
             former = self.former_communes[self.former_communes["old_name"].map(fold) == fold(text)]
             if len(former):
@@ -124,16 +148,35 @@ class Gazetteer:
             )
         places = [Territory(row.level, row.code, row.name) for row in found.itertuples(index=False)]
         if len(places) > 1 and len({self._extent(place) for place in places}) > 1:
-            listed = ", ".join(f"{place.key} ({place.name}{self._where(place)})" for place in places)
-            raise AmbiguousTerritoryError(
-                f"{text!r} designates {len(places)} territories: {listed}. Pass one of these."
-            )
+            places = self._first_reading(text, places, _BY_CODE if is_code else _BY_NAME)
         elsewhere = self.former_communes[self.former_communes["old_name"].map(fold) == fold(text)]["new_code"]
         others = [code for code in elsewhere.unique() if code != places[0].code]
         if places[0].level == "commune" and others:
             listed = ", ".join(f"commune:{code}" for code in others)
-            log.warning("%s is read as %s; former communes of that name are now in %s.", text, places[0].key, listed)
+            _say_once(f"{text} is read as {places[0].key}; former communes of that name are now in {listed}.")
         return places[0]
+
+    def _first_reading(self, text: str, places: list[Territory], order: tuple[str, ...]) -> list[Territory]:
+        """The territories of the level that comes first, if they are one place; the other readings are told.
+
+        Raises
+        ------
+        AmbiguousTerritoryError
+            Several places of that level.
+        """
+        places = sorted(places, key=lambda place: order.index(place.level))
+        # a region of one department and that department are one place, under either level
+        same = [place for place in places if self._extent(place) == self._extent(places[0])]
+        others = [place for place in places if place not in same]
+        if any(place.level == places[0].level for place in others):
+            listed = ", ".join(f"{place.key} ({place.name}{self._where(place)})" for place in places)
+            raise AmbiguousTerritoryError(
+                f"{text!r} designates {len(places)} territories: {listed}. Pass one of these."
+            )
+        listed = ", ".join(f"{place.key} ({place.name}{self._where(place)})" for place in others)
+        first = next((place for place in same if place.level == "department"), same[0])
+        _say_once(f"{text!r} is read as {first.key} ({first.name}); pass {listed} for another reading.")
+        return [first]
 
     def _declared(self, text: str) -> Declared | None:
         """The declared territory that bears this id or label."""
@@ -160,7 +203,7 @@ class Gazetteer:
             return place
         members = members_of(record, self.communes, self.former_communes, self.qpv, where=declared.path.name)
         if members.said:
-            log.warning("%s: %s.", record.id, "; ".join(members.said))
+            _say_once(f"{record.id}: {'; '.join(members.said)}.")
         name = record.text("label", "fr")
         return Territory(COMPOSITE, record.id, name, members.communes, members.quarters, record.iris)
 
@@ -173,6 +216,8 @@ class Gazetteer:
             raise UnknownNameError(
                 f"{text!r}: unknown level {level!r}. {did_you_mean(level, (*CONTAINERS, COMPOSITE))}"
             )
+        if level == "commune" and arrondissement_code(code):
+            raise UnknownNameError(self._of_arrondissement(text, arrondissement_code(code)))
         of_level = self.territories[self.territories["level"] == level]
         found = of_level[of_level["code"] == code]
         if found.empty:
@@ -184,6 +229,30 @@ class Gazetteer:
                 )
             raise UnknownNameError(f"{text}: no {level} has this code. {did_you_mean(code, of_level['code'], limit=5)}")
         return Territory(level, code, found["name"].iloc[0])
+
+    def arrondissement(self, text: object) -> Territory | None:
+        """The municipal arrondissement that a code or a name designates, as a commune of the city; or none.
+
+        Only figures that a source gives by arrondissement are about it: QPV are told by commune.
+        """
+        given = text.removeprefix("commune:").strip() if isinstance(text, str) else ""
+        if not (code := arrondissement_code(given)):
+            return None
+        number, city = int(code[-2:]) - (80 if code.startswith("69") else 0), whole_commune(pd.Series([code])).iloc[0]
+        rank = f"{number}{'er' if number == 1 else 'e'} Arrondissement"
+        return Territory("arrondissement", code, f"{self.name_of('commune', city)} {rank}")
+
+    def _of_arrondissement(self, text: str, code: str) -> str:
+        """What to say of an arrondissement, which no QPV and no reference is told by."""
+        place = self.arrondissement(code)
+        assert place is not None  # noqa: S101 - the code is that of one
+        city = whole_commune(pd.Series([code])).iloc[0]
+        named = "" if text == place.name else f" ({place.name})"
+        return (
+            f"{text!r}{named} is a municipal arrondissement: QPV and references are counted with its commune. Pass "
+            f"commune:{city} ({self.name_of('commune', city)}). Figures that a source gives by arrondissement are in "
+            f"load_observations(..., geo_level='commune', territory={code!r})."
+        )
 
     def _where(self, place: Territory) -> str:
         if place.level != "commune":

@@ -1,6 +1,7 @@
 """Composite territories as declared: several communes or QPV under one name, in files that people write.
 
     qpv_sante/territories.toml        the package's own
+    qpv_sante/aliases.toml            usual names of official territories (PACA, MEL)
     <data root>/territories/*.toml    the user's, put there by `add_territories`
 
 A record names official territories and QPV; it never holds figures or outlines. What it designates is looked up in
@@ -14,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -118,6 +120,19 @@ def own_path() -> Path:
 def users_dir(root: Path | None = None) -> Path:
     """Folder of the user's composite territories."""
     return (root or store.data_dir()) / "territories"
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """Typed code of each usual name of an official territory, the name folded.
+
+    Examples
+    --------
+    >>> aliases()["paca"]
+    'region:93'
+    """
+    listed = tomllib.loads((files("qpv_sante") / "aliases.toml").read_text(encoding="utf-8"))["aliases"]
+    return {fold(name): str(key) for name, key in listed.items()}
 
 
 def read_territories(path: Path) -> list[TerritoryRecord]:
@@ -297,6 +312,8 @@ def members_of(
     prefix = f"{where + ': ' if where else ''}territory {record.id!r}"
     said: list[str] = []
     codes = [_commune(entry, communes, former, said, prefix) for entry in record.communes]
+    # what it merged into is in the list as well: nothing has moved
+    said = [one for one in said if one.partition(" is now ")[2].partition(" ")[0] not in record.communes]
     quarters = [
         _qpv(entry, qpv[qpv["geo_vintage"] == zoning], f"{prefix}, qpv_{zoning}")
         for zoning in QPV_ZONINGS

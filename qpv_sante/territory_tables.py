@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
+from qpv_sante.errors import SchemaError
 from qpv_sante.geography import department_of_commune, department_of_qpv, fold
 
 # What `Territory` calls them: code and name
@@ -21,7 +23,8 @@ def assemble(
     Parameters
     ----------
     codes : dict of str to DataFrame
-        `communes`, `commune_events`, `commune_epci`, `iris`, `commune_regions`, `qpv_2015_names`.
+        `communes`, `commune_events`, `commune_epci`, `iris`, `commune_regions`, `qpv_2015_names`; and
+        `qpv_2024_communes`, a newer list of the QPV of 2024 than their outlines, if there is one.
     zones : dict of str to GeoDataFrame
         Layers `department_2018`, `qpv_2015`, `qpv_2024` with their attributes.
 
@@ -29,17 +32,59 @@ def assemble(
     -------
     tables : dict of str to DataFrame
         `communes`: code, name, department, region, epci, urban_unit, population, one row a commune of
-        the current code; `former_communes`: old_code, old_name, new_code; `qpv`: geo_vintage, geo_code,
+        the current code; `former_communes`: old_code, old_name, new_code, until (date of the change) and people
+        (inhabitants of the part, if counted apart); `qpv`: geo_vintage, geo_code,
         name, communes, commune_names, epci, urban_unit, department, region, has_outline, several values
         separated by `;`; `territories`: level, code, name.
     counts : dict of str to int
         QPV without a matched commune, for the manifest.
     """
+    codes = _with_later_merges(codes)
     former = _former_communes(codes["commune_events"], codes["communes"])
+    former["people"] = _people_of_parts(former, codes["commune_regions"])
     communes = _communes(codes, former)
     qpv, counts = _qpv(codes, zones, communes, former)
     territories = _territories(codes, zones, communes, qpv)
     return {"communes": communes, "former_communes": former, "qpv": qpv, "territories": territories}, counts
+
+
+# Merged after the edition of the official code that is read: QPV lie in them, and are published by their new code
+_LATER_MERGES = pd.DataFrame(
+    {
+        "date": ["2025-01-01", "2025-01-01"],
+        "event": "32",
+        "old_code": ["93059", "93066"],
+        "old_kind": "COM",
+        "old_name": ["Pierrefitte-sur-Seine", "Saint-Denis"],
+        "new_code": "93066",
+        "new_kind": "COM",
+    }
+)
+
+
+def _with_later_merges(codes: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of communes with the merges that their edition does not have yet."""
+    cog = codes["communes"]
+    current = set(cog.loc[cog["kind"] == "COM", "code"])
+    merges = _LATER_MERGES[_LATER_MERGES["new_code"].isin(current)]
+    gone = set(merges["old_code"]) - set(merges["new_code"])
+    gone &= current
+    if not gone:  # an edition that has them
+        return codes
+    moved = cog["code"].isin(gone) & (cog["kind"] == "COM")
+    target = cog["code"].map(merges.drop_duplicates("old_code").set_index("old_code")["new_code"])
+    communes = cog.assign(kind=cog["kind"].mask(moved, "COMD"), parent=cog["parent"].mask(moved, target))
+    events = pd.concat([codes["commune_events"], merges], ignore_index=True)
+    return {**codes, "communes": communes, "commune_events": events}
+
+
+def _people_of_parts(former: pd.DataFrame, counted: pd.DataFrame) -> pd.Series:
+    """Inhabitants of communes that merged after they were last counted apart."""
+    people = counted.drop_duplicates("code").set_index("code")["population"].astype(float)
+    found = former["old_code"].map(people)
+    # without a count of what it took in, that of the commune that keeps the code is of the whole
+    apart = found.notna() & (former["old_code"] != former["new_code"])
+    return found.where(former["new_code"].isin(former.loc[apart, "new_code"]))
 
 
 def _former_communes(events: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +105,14 @@ def _former_communes(events: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFra
         return code if code in current else None
 
     codes = {code: today(code) for code in renamed["old_code"].unique()}
-    former = renamed.assign(new_code=renamed["old_code"].map(codes))
+    last = moves.assign(kept=moves["old_code"] == moves["new_code"]).groupby(["old_code", "kept"])["date"].max()
+    gone = renamed["old_code"].isin(changed["old_code"])
+    until = pd.Series(
+        [last.get((code, not moved), "") for code, moved in zip(renamed["old_code"], gone, strict=True)],
+        index=renamed.index,
+        dtype="str",
+    )
+    former = renamed.assign(new_code=renamed["old_code"].map(codes), until=until)
     return former.dropna(subset=["new_code"]).drop_duplicates(ignore_index=True)
 
 
@@ -101,7 +153,8 @@ def _communes(codes: dict[str, pd.DataFrame], former: pd.DataFrame) -> pd.DataFr
     # Paris, Lyon and Marseille are counted by arrondissement
     people = codes["commune_regions"]
     number = people["population"].astype(float)
-    communes["population"] = number.groupby(people["code"].map(parents).fillna(people["code"])).sum()
+    counted = current_commune(people["code"].map(parents).fillna(people["code"]), former)
+    communes["population"] = number.groupby(counted).sum()
     # ZZZZZZZZZ: commune outside any intercommunality; codes ending in 000: outside any urban unit
     communes["epci"] = communes["epci"].replace("ZZZZZZZZZ", "").fillna("")
     communes["urban_unit"] = communes["urban_unit"].fillna("")
@@ -121,6 +174,13 @@ def _qpv(
     new = pd.DataFrame(zones["qpv_2024"].drop(columns="geometry")).assign(
         communes=lambda frame: frame["communes"].str.replace(" ", "").str.replace(",", ";")
     )
+    if "qpv_2024_communes" in codes:
+        names = communes.set_index("code")["name"]
+        listed = codes["qpv_2024_communes"]
+        # its rows name the other communes of a QPV that straddles them as well
+        official = listed["commune"].map(names).fillna(listed["commune_name"])
+        new = _with_newer_list(new, listed.assign(commune_name=official))
+    new["communes"] = _joined(current_commune(new["communes"].str.split(";").explode(), former))
     tables = []
     for vintage, frame in ((2015, old), (2024, new)):
         layer = zones[f"qpv_{vintage}"]
@@ -155,12 +215,51 @@ def _qpv(
     return qpv.sort_values(["geo_vintage", "geo_code"], ignore_index=True), unmatched
 
 
+def _joined(codes: pd.Series) -> pd.Series:
+    """Values of each QPV, once each, separated by `;`."""
+    return codes.groupby(level=0).agg(lambda group: ";".join(dict.fromkeys(group)))
+
+
+def _with_newer_list(qpv: pd.DataFrame, by_commune: pd.DataFrame) -> pd.DataFrame:
+    """QPV as a newer list by commune gives them, in the departments that it covers.
+
+    QPV that it no longer has are left out (the 42 of Mayotte, which its 17 communes replaced), those that the outlines
+    do not have yet come in without any.
+    """
+    names = by_commune.set_index(["commune", "commune_name"])[["geo_codes", "names"]]
+    split = names.apply(lambda column: column.str.split(r"\s*,\s+", regex=True))
+    alike = split["geo_codes"].str.len() == split["names"].str.len()
+    if not alike.all():
+        raise SchemaError(
+            f"qpv_2024_communes: {(~alike).sum()} communes have not as many names of QPV as codes, first "
+            f"{alike.index[~alike][0][0]}."
+        )
+    pairs = split.explode(["geo_codes", "names"]).reset_index().rename(columns={"geo_codes": "geo_code"})
+    pairs = pairs.sort_values(["geo_code", "commune"])
+    together = lambda column: pairs.groupby("geo_code")[column].agg(lambda group: ";".join(dict.fromkeys(group)))  # noqa: E731
+    newer = pd.DataFrame({"communes": together("commune"), "commune_names": together("commune_name")})
+    newer["name"] = pairs.groupby("geo_code")["names"].first()
+    covered = department_of_qpv(qpv["geo_code"]).isin(department_of_qpv(pairs["geo_code"]).unique())
+    kept = qpv[~covered | qpv["geo_code"].isin(newer.index)]
+    at = kept["geo_code"]
+    # where both lists have the same communes, the order of the first is kept: the largest part comes first
+    sets = [set(codes.split(";")) for codes in kept["communes"]]
+    same = [own == set(given.split(";")) for own, given in zip(sets, at.map(newer["communes"]).fillna(""), strict=True)]
+    changed = at.isin(newer.index) & ~np.array(same, dtype=bool)
+    kept = kept.assign(
+        **{name: kept[name].mask(changed, at.map(newer[name])) for name in ("communes", "commune_names")}
+    )
+    missing = newer[~newer.index.isin(at)].rename_axis("geo_code").reset_index()
+    return pd.concat([kept, missing], ignore_index=True)
+
+
 def match_communes(qpv: pd.DataFrame, cog: pd.DataFrame, former: pd.DataFrame) -> pd.Series:
     """Commune codes of QPV that are published with commune names only.
 
     Names are looked up in the department of the QPV's code, among current communes, then
     associated, delegated and former ones (which give the commune of today), then arrondissements
-    (which give Paris, Lyon or Marseille).
+    (which give Paris, Lyon or Marseille). The QPV that straddle two departments bear the code of one: beside a name
+    that is found there, another is looked up in the whole country, where one commune alone must bear it.
 
     Parameters
     ----------
@@ -196,6 +295,12 @@ def match_communes(qpv: pd.DataFrame, cog: pd.DataFrame, former: pd.DataFrame) -
     names = qpv["commune_names"].map(_spell_out_arrondissements).str.split(",").explode()
     place = department_of_qpv(qpv["geo_code"]).reindex(names.index) + "/" + names.map(fold)
     found = place.map(lookup)
+    beside = found.isna() & found.notna().groupby(level=0).transform("any")
+    if beside.any():
+        current = known[known["rank"] == 0]
+        folded = current["name"].map(fold)
+        alone = current.assign(name=folded)[~folded.duplicated(keep=False)].set_index("name")["code"]
+        found = found.mask(beside, names.map(fold).map(alone))
     joined = found.dropna().groupby(level=0).agg(lambda codes: ";".join(dict.fromkeys(codes)))
     return joined.reindex(qpv.index).fillna("")
 

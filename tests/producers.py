@@ -25,7 +25,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import geopandas as gpd
-from shapely import Polygon
+from shapely import Point, Polygon
 
 Cells = Mapping[str, object]
 NBSP, NARROW = "\u00a0", "\u202f"
@@ -702,6 +702,21 @@ def qpv_2024() -> bytes:
     return archive({"GEOJSON/QP2024_France_Hexagonale_Outre_Mer_WGS84.geojson": geojson(frame)})
 
 
+def qpv_2024_communes() -> bytes:
+    """One point a commune, with its QPV of 2024: a QPV in two communes is in the rows of both."""
+    rows = [
+        ("34032", "Béziers", "QN03401M", "Centre Ville"),
+        ("50129", "Cherbourg-en-Cotentin", "QN05001M", "Les Provinces"),
+        ("59350", "Lille; Mons-en-Barœul", "QN05901I", "Nouveau Mons"),
+        ("59410", "Lille; Mons-en-Barœul", "QN05901I", "Nouveau Mons"),
+        ("75056", "Paris", "QN07501M", "Bédier - Boutroux"),
+        ("97411", "Saint-Denis", "QN97401M", "Camélias"),
+    ]
+    columns = ["insee_com", "lib_com", "code_qp", "lib_qp"]
+    points = [[*row, Point(0, 0)] for row in rows]
+    return geojson(gpd.GeoDataFrame(points, columns=[*columns, "geometry"], crs=4326))
+
+
 def _areas(names: Mapping[str, str]) -> bytes:
     # each a square of 100 km around its QPV; 22 beside 50
     corners = {"34": "34", "76": "34", "59": "59", "32": "59", "75": "75", "11": "75", "50": "50", "28": "50"}
@@ -892,6 +907,7 @@ EDITIONS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "insee_legal_populations@2021": ("donnees_communes.csv", legal_populations),
     "anct_qpv2015@2018-01": ("qp-politiquedelaville-shp.zip", qpv_2015),
     "anct_qpv2024@2026-01": ("qpv-2024-geojson.zip", qpv_2024),
+    "anct_qpv2024_communes@2026-01": ("centroide-4326_qpv.geojson", qpv_2024_communes),
     "ign_departments@2018": ("departements-version-simplifiee.geojson", departments),
     "ign_regions@2018": ("regions-version-simplifiee.geojson", regions),
     **{f"ign_communes@2018-{part}": (f"communes-{part}.geojson", _communes(part)) for part in _COMMUNES},

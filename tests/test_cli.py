@@ -246,7 +246,7 @@ def test_built_data_are_read(run: Run, built: Path) -> None:
         (("compare", *ASKED[:3], "--year", "2020"), r"qpv 2015 \(2016, 2017, 2018, 2019, 2021\)"),
         (("compare", *ASKED[:2], "2020", *ASKED[3:]), r"Zonings: 2015, 2024"),
         (("compare", *ASKED, "--territory", "Beziere"), "Did you mean .*'Béziers'"),
-        (("compare", *ASKED, "--territory", "76"), "department:76 .*, region:76 "),
+        (("compare", *ASKED, "--territory", "Saint-Denis"), "commune:11339 .*, commune:30247 "),
         (("compare", *ASKED, "--reference", "comune"), "Did you mean 'commune'"),
         (("compare", *ASKED, "--by", "regions"), "Did you mean 'region'"),
         (("list", "--theme", "incomes"), "Did you mean 'income'"),

@@ -372,3 +372,49 @@ def test_a_commune_without_iris_counts_for_its_inhabitants() -> None:
     assert row["reference_coverage"] < 0.6
     assert pd.isna(row["reference_value"])
     assert row["reference_lower"] < row["reference_upper"]
+
+
+@pytest.mark.parametrize("territory", ["Guadeloupe", "Guyane", "Martinique", "La Réunion"])
+def test_a_territory_outside_the_field_of_the_source_has_a_row_that_says_it(territory):
+    row = qs.compare("poverty_rate", geo_vintage=2015, year=2021, territory=territory).iloc[0]
+    assert row["flag"] == "unavailable"
+    assert "hors du champ de la source" in row["note"]
+    assert (row["n_used"], row["reference_n_total"]) == (0, 0)
+
+
+@pytest.mark.parametrize("reference", [None, "commune", "rest_of_commune", "region", "country"])
+@pytest.mark.parametrize("by", [None, "region", "qpv"])
+def test_overseas_quarters_of_2024_have_a_row_against_every_reference(reference, by):
+    gap = qs.compare("poverty_rate", geo_vintage=2024, year=2021, reference=reference, by=by, territory="Mayotte")
+    assert (gap["flag"] == "unavailable").all()
+    assert (gap["note"] != "").all()
+
+
+def test_overseas_quarters_are_not_set_against_metropolitan_france():
+    asked = {"reference": "country", "min_coverage": 0.5, **ASKED}
+    whole = qs.compare("poverty_rate", by=None, **asked).iloc[0]
+    assert whole["territory_code"] == "country:FM"
+    assert whole["qpv_value"] == pytest.approx(by_hand("France métropolitaine"))
+    assert whole["qpv_value"] == pytest.approx(43.44, abs=0.005)
+    assert "104 QPV d'outre-mer" in whole["note"]
+    # against the communes that host them, all are in
+    hosts = qs.compare("poverty_rate", by=None, reference="commune", **ASKED).iloc[0]
+    assert hosts["territory_code"] == "country:F"
+    assert hosts["qpv_value"] == pytest.approx(43.75, abs=0.005)
+
+
+def test_a_reference_without_a_value_says_why():
+    asked = {"geo_vintage": 2015, "year": 2019, "by": None, "territory": "Hérault"}
+    several = qs.compare("median_standard_of_living", reference="commune", **asked).iloc[0]
+    assert pd.isna(several["reference_value"])
+    assert "ne s'agrègent" in several["note"]
+
+
+def test_an_intercommunality_is_told_in_the_limits_of_its_figures():
+    asked = {"geo_vintage": 2015, "year": 2019, "by": None, "reference": "epci"}
+    known = qs.compare("median_standard_of_living", territory="Hérault", **asked)
+    assert "dans leurs limites de 2021" in known["note"].iloc[0]
+    # under another code in that year: its figure is not that of the two it is made of
+    lille = qs.compare("median_standard_of_living", territory="Lille", **asked).iloc[0]
+    assert pd.isna(lille["reference_value"])
+    assert "ne donne pas ce territoire de référence (codes de 2021)" in lille["note"]

@@ -308,7 +308,7 @@ def test_bad_files_are_refused_and_leave_nothing(folder, text, said):
     with pytest.raises(CatalogueError, match=said):
         qs.add_territories(written(folder, text))
     assert not (folder / "data" / "territories").exists()
-    assert len(qs.list_territories()) == 9
+    assert len(qs.list_territories()) == 20
 
 
 @pytest.mark.parametrize(

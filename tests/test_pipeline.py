@@ -106,7 +106,7 @@ VALUES = [
     ("disability_allowance_recipients", {"geo_level": "iris"}, "501290101", 20.0, "observed"),
     ("employment_rate", {"geo_vintage": 2015, "year": 2022}, "QP034001", 33.0, "observed"),
     ("employment_rate", {"geo_vintage": 2015, "year": 2022, "sex": "F"}, "QP034001", 28.5, "observed"),
-    ("employment_rate", {"geo_vintage": 2024}, "QN97401M", None, "suppressed"),
+    ("employment_rate", {"geo_vintage": 2024}, "QN97401M", None, "unavailable"),  # overseas: not withheld
     ("limited_duration_job_share", {"year": 2021}, "QP034001", 33.0, "observed"),
     ("job_seekers", {"year": 2021}, "QP034001", 3100.0, "observed"),
     ("job_seekers", {"year": 2021, "sex": "M"}, "QP034001", 1600.0, "observed"),

@@ -11,6 +11,7 @@ from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.charts import common
 from qpv_sante.charts.gap_rows import TEXTS, order, prepare
+from qpv_sante.geography import LEVELS
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
 
 if TYPE_CHECKING:
@@ -265,8 +266,10 @@ def _level(rows: pd.DataFrame, lang: style.Lang) -> str:
     """Word for the level of the territories, in the language of the figure and not of the frame."""
     from qpv_sante.listing import level_label
 
+    words = TEXTS[lang]
     level = str(rows["territory_code"].iloc[0]).partition(":")[0]
-    return style.capitalise(level_label(level, lang))
+    # a composite territory is of no official level: the place itself is named beside it
+    return style.capitalise(level_label(level, lang) if level in LEVELS else words["composite"])
 
 
 def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[str]:

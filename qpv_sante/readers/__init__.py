@@ -62,6 +62,7 @@ _READERS = {
     "wide_workbook": "qpv_sante.readers.wide:read_workbook",
     "perimeters": "qpv_sante.readers.perimeters:read",
     "code_csv": "qpv_sante.readers.codes:read_csv",
+    "code_geojson": "qpv_sante.readers.codes:read_geojson",
     "code_workbook": "qpv_sante.readers.codes:read_workbook",
     "opendatasoft_csv": "qpv_sante.readers.opendatasoft:read_csv",
     "opendatasoft_records": "qpv_sante.readers.opendatasoft:read_records",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pandas as pd
@@ -39,6 +40,25 @@ def read_csv(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
 def read_workbook(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
     """The declared columns of a workbook's sheet; see `read_csv`."""
     return _read(source, vintage, raw, read_text_sheet)
+
+
+def read_geojson(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
+    """The declared attributes of the features of a GeoJSON, whatever their geometry; see `read_csv`."""
+    return _read(source, vintage, raw, _attributes)
+
+
+def _attributes(content: bytes, table: Table, *, where: str) -> pd.DataFrame:
+    """Attributes as text, one row a feature, numbered from 1."""
+    try:
+        found = json.loads(content.decode(table.encoding))
+        rows = [feature["properties"] for feature in found["features"]]
+        frame = pd.DataFrame(rows, index=range(1, len(rows) + 1)).fillna("").astype("str")
+    except (ValueError, KeyError, TypeError) as error:
+        raise SchemaError(
+            f"{where}: not a GeoJSON of features with attributes: {type(error).__name__}: {error}"
+        ) from error
+    frame.attrs["blank rows"] = 0
+    return frame
 
 
 def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..., pd.DataFrame]) -> Tables:

@@ -10,7 +10,7 @@ from qpv_sante import observations
 from qpv_sante.catalogue import Indicator, Series, Source, Table, Vintage, catalogue
 from qpv_sante.download import RawFile, open_member
 from qpv_sante.errors import SchemaError
-from qpv_sante.geography import check_codes
+from qpv_sante.geography import check_codes, department_of_commune, department_of_qpv, is_overseas
 from qpv_sante.readers import Tables
 from qpv_sante.readers.cells import (
     find_column,
@@ -127,6 +127,12 @@ def melt(
     if not rows:
         raise SchemaError(f"{where}: no indicator of the catalogue is taken from this table.")
     long = pd.concat(rows, ignore_index=True)
+    if table.blank_overseas:
+        department = department_of_qpv if table.geo_level == "qpv" else department_of_commune
+        blank = (
+            long["value"].isna() & (long["flag"] == table.missing.get("")) & is_overseas(department(long["geo_code"]))
+        )
+        long["flag"] = long["flag"].mask(blank, table.blank_overseas)
     return observations.tidy(
         long.assign(source=source.key(vintage), geo_level=table.geo_level, geo_vintage=table.geo_vintage)
     )
