@@ -115,9 +115,9 @@ def rank(
         raise InvalidInputError(f"draws must be at least 100 to give shares of rankings; got {draws}.")
     lang = style.check_lang(lang)
     if known.kind != "rate":
-        comparison.check_process(known, "none")
+        comparison.check_process(known)
     quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
-    comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
+    comparison.check_process(known, quarters)
     places = loading.gazetteer()
     place = places.resolve(territory)
     inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]

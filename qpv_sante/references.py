@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from qpv_sante import aggregation, loading
+from qpv_sante import aggregation, loading, store
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.reference_units import Figures
 from qpv_sante.territories import COMPOSITE, METROPOLITAN_FRANCE, Gazetteer, Territory
+from qpv_sante.unpublished import value_ranges
 
 REFERENCES: dict[str, dict[str, str]] = {
     "commune": {"fr": "communes qui accueillent les QPV", "en": "communes that host the QPV"},
@@ -124,6 +125,7 @@ def reference_values(
     year: int,
     lang: str = "fr",
     figures: Figures | None = None,
+    withheld: str = "secrecy",
     **classes: str,
 ) -> pd.DataFrame:
     """Value of the reference of each group of QPV.
@@ -135,13 +137,14 @@ def reference_values(
     members : DataFrame
         One row a group and QPV: `group` and the QPV's row of the gazetteer.
     parts : DataFrame
-        All QPV of the zoning with `geo_code, value, lower, upper, flag, weight, weight_base`, to be
-        taken out of a rest.
+        All QPV of the zoning as `quarter_values.quarters_with_values` gives them, to be taken out of a rest.
     year : int
     lang : {"fr", "en"}
         Language of `note`.
     figures : Figures, optional
         Figures of this indicator and year that another reference may have read already.
+    withheld : {"secrecy", "extremes"}
+        What bounds say of figures that are withheld: between what the others tell of them, or the widest.
     **classes
         `sex` and `age`.
 
@@ -171,15 +174,58 @@ def reference_values(
     figures = figures or Figures(indicator, year, sex=classes["sex"], age=classes["age"])
     level = _level_of_figures(reference, figures)
     units = figures.units(host, reference.level, level, places)
-    pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=figures.extremes(level))
+    units = _with_ranges(units, figures, level, widest=withheld == "extremes")
+    pooled = aggregation.pool(units, "group", kind=indicator.kind, withheld=withheld)
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     pooled["note"] = "" if level == reference.level else NOTES["pooled"][lang].format(level=_PLURAL[level][lang])
     if reference.is_rest:
         weight = units.groupby("group")["weight"].sum(min_count=1)
         inhabitants = _inhabitants(host, reference.level, places.communes)
-        pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
+        pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang, withheld)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     return pooled.reindex(members["group"].unique())
+
+
+def _with_ranges(units: pd.DataFrame, figures: Figures, level: str, *, widest: bool) -> pd.DataFrame:
+    """Units with `least` and `most`, told by the whole level: the same whatever the groups.
+
+    `widest`: those without a value at the extremes of the published ones.
+    """
+    asked = ("ranges", figures.indicator.id, figures.year, figures.sex, figures.age, level)
+    ranges = store.remembered(asked, lambda: _ranges_read(figures, level)).set_index("geo_code")
+    # units that the source does not list are told by the distribution alone
+    of_others = _unlisted(figures, level)
+    found = {name: units["geo_code"].map(ranges[name]).fillna(of_others[name]) for name in ("least", "most")}
+    if widest:
+        lowest, highest = figures.extremes(level)
+        missing = units["value"].isna()
+        found["least"] = found["least"].mask(missing, found["least"].clip(upper=lowest))
+        found["most"] = found["most"].mask(missing, found["most"].clip(lower=highest))
+    return units.assign(**found)
+
+
+def _ranges_read(figures: Figures, level: str) -> pd.DataFrame:
+    known = figures.indicator
+    frame = figures.at(level).drop_duplicates("geo_code", ignore_index=True)
+    every = loading.load_observations(known.id, geo_level=level, sex=figures.sex, age=figures.age)
+    every = every[(every["year"] != figures.year) & every["value"].notna()]
+    years = sorted(every["year"].unique(), key=lambda one: (abs(int(one) - figures.year), one))
+    others = [
+        frame["geo_code"].map(every[every["year"] == one].drop_duplicates("geo_code").set_index("geo_code")["value"])
+        for one in years
+    ]
+    rule = catalogue().source(str(frame["source"].iloc[0])).withheld
+    # sizes are those of denominators: counts of communes and IRIS come without inhabitants
+    ranges = value_ranges(frame.assign(weight=frame["weight"].astype(float)), others, limits=known.range, rule=rule)
+    return ranges.assign(geo_code=frame["geo_code"])
+
+
+def _unlisted(figures: Figures, level: str) -> pd.Series:
+    """Between which values a unit lies of which the source says nothing at all."""
+    frame = figures.at(level)[["value", "lower", "upper", "weight"]]
+    nothing = pd.DataFrame({name: [float("nan")] for name in frame})
+    ranges = value_ranges(pd.concat([frame.dropna(subset=["value"]), nothing]), limits=figures.indicator.range)
+    return ranges.iloc[-1]
 
 
 def _level_of_figures(reference: Reference, figures: Figures) -> str:
@@ -295,33 +341,33 @@ def _rest(
     inhabitants: pd.Series,
     indicator: Indicator,
     lang: str,
+    withheld: str,
 ) -> pd.DataFrame:
     """The reference, of that weight, less every QPV that lies in it.
 
     What a withheld one may be is told by all the QPV, so that the bounds are the same whatever the territory asked for.
     """
     parts = inside.merge(quarters, on="geo_code")
-    extremes = (float(quarters["lower"].min()), float(quarters["upper"].max()))
     complete = whole.assign(weight=weight)
     note, ratio = NOTES["subtracted"][lang], None
     if indicator.kind == "count":
-        taken = parts.groupby("group")["value"].sum()  # of the published parts: without any, the whole is the most
+        taken = parts.groupby("group")["value"].sum()
         rest = complete.assign(value=complete["value"] - taken, parts_missing=0)
         missing = parts["value"].isna().groupby(parts["group"]).sum()
         rest["parts_missing"] = missing.reindex(rest.index).fillna(0).astype(int)
-        largest = aggregation.largest_counts(parts, extremes[1], aggregation.highest_density(quarters))
-        most = parts["upper"].where(parts["value"].notna(), largest)
-        rest["lower"] = complete["lower"] - most.groupby(parts["group"]).sum().reindex(rest.index)
-        rest["upper"] = complete["upper"] - taken
+        inner = parts.groupby("group")[["least", "most"]].sum().reindex(rest.index)
+        rest["lower"], rest["upper"] = complete["lower"] - inner["most"], complete["upper"] - inner["least"]
         rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
     else:
         if (parts["weight_base"] != "denominator").any():
             ratio = complete["weight"] / inhabitants.reindex(complete.index)
             note += " ; " + NOTES["bases"][lang]
-        rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio, extremes=extremes)
+        rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio)
     low, high = indicator.range or [float("-inf"), float("inf")]
     outside = (rest["value"] < low) | (rest["value"] > high) | (rest["upper"] < low) | (rest["lower"] > high)
-    withheld = rest["parts_missing"] > 0
+    missing = rest["parts_missing"] > 0
+    weighed = (parts["weight_sd"] > 0).groupby(parts["group"]).any().reindex(rest.index, fill_value=False)
+    interval = whole["interval"].mask(weighed & ~whole["interval"].isin(["secrecy", "extremes"]), "weight")
     # what is left cannot be less than nothing: impossible bounds stop at the indicator's own
     floor = 0.0 if indicator.kind == "count" else low
     result = whole.assign(
@@ -329,11 +375,11 @@ def _rest(
         lower=rest["lower"].where(outside, rest["lower"].clip(lower=floor)),
         upper=rest["upper"].where(outside, rest["upper"].clip(upper=high)),
         weight_used=rest["weight"],
-        interval=whole["interval"].mask(withheld, "secrecy"),
+        interval=interval.mask(missing, withheld),
         note=note,
         unreliable=whole["unreliable"].mask(outside, whole["n_used"].clip(lower=1)),
     )
     said = rest["parts_missing"].map(lambda number: " ; " + NOTES["withheld"][lang].format(number=number))
-    result.loc[withheld, "note"] += said
+    result.loc[missing, "note"] += said
     result.loc[outside, "note"] += " ; " + NOTES["out_of_range"][lang].format(low=low, high=high)
     return result
