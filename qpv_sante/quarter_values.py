@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,8 @@ def _quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, 
         weights = Weights(people, people_label, "sum" if indicator.kind == "count" else "none")
     quarters = quarters.assign(weight=weights.weight, weight_base=weights.base, weight_sd=weights.sd)
     rule = catalogue().source(sources[0]).withheld
-    other_years = _other_years(indicator, quarters["geo_code"], geo_vintage, year, sex, age)
+    withheld = quarters["value"].isna() & quarters["in_field"]
+    other_years = _other_years(indicator, quarters["geo_code"], geo_vintage, year, sex, age) if withheld.any() else []
     ranges = unpublished.value_ranges(
         quarters, other_years, limits=indicator.range, rule=rule, counts=indicator.kind == "count"
     )
@@ -184,27 +186,50 @@ def _weights(
         error = unpublished.base_error((base / people)[both], value[both])
         centre = _mean(value, base)
         return Weights(weight, label, label, named, estimated, unpublished.widest([error]), centre)
-    away = abs(int(people_label.rpartition(" ")[2]) - year)
-    drift = _population_change(indicator, geo_vintage, away, classes)
-    elsewhere = _like_base(indicator, indicator, geo_vintage, year, classes)
-    if elsewhere is not None and (line := unpublished.base_error(*elsewhere)).slope_low * line.slope_high > 0:
-        # the base in the other zoning tells how it goes with the rate: what it is here follows, but for a constant
-        slope = (line.slope_low + line.slope_high) / 2
+    slope, error = _errors_seen(indicator, geo_vintage, year, int(people_label.rpartition(" ")[2]), classes)
+    if slope is not None:
         weight = people * np.exp(slope * (value.fillna(value.mean()) - value.mean()))
         label = f"denominator estimated from {people_label}"
-        error = BaseError(line.slope_low - slope, line.slope_high - slope, line.sd)
     else:
         weight, label = _fallback_weight(indicator, quarters["geo_code"], geo_vintage, year, classes)
+    estimated = pd.Series(True, index=base.index)
+    return Weights(weight, label, label, pd.Series(label, index=base.index), estimated, error, _mean(value, weight))
+
+
+def _errors_seen(
+    indicator: Indicator, geo_vintage: int, year: int, people_year: int, classes: tuple[str, str]
+) -> tuple[float | None, BaseError]:
+    """How the base of a rate without denominators goes with the rate, where that is known, and what is left unknown.
+
+    Read once, and again when a build or an import changes.
+    """
+    return _read_errors(store.stamps(), indicator.id, geo_vintage, year, people_year, classes)
+
+
+@lru_cache(maxsize=128)
+def _read_errors(
+    stamps: tuple[object, ...],
+    indicator_id: str,
+    geo_vintage: int,
+    year: int,
+    people_year: int,
+    classes: tuple[str, str],
+) -> tuple[float | None, BaseError]:
+    indicator = catalogue().indicator(indicator_id)
+    slope = None
+    own = _like_base(indicator, indicator, geo_vintage, year, classes)
+    error = unpublished.NO_ERROR if own is None else unpublished.base_error(*own)
+    if error.slope_low * error.slope_high > 0:
+        # denominators of the other zoning tell how the base goes with the rate: here too, but for a constant
+        slope = (error.slope_low + error.slope_high) / 2
+        error = BaseError(error.slope_low - slope, error.slope_high - slope, error.sd)
+    else:
         likes = [catalogue().indicator(name) for name in indicator.weight_like]
         seen = [_like_base(like, indicator, geo_vintage, year, classes) for like in likes]
         error = unpublished.widest([unpublished.base_error(*pair) for pair in seen if pair is not None])
-    error = BaseError(
-        error.slope_low + min(drift.slope_low, 0.0),
-        error.slope_high + max(drift.slope_high, 0.0),
-        float(np.hypot(error.sd, drift.sd)),
-    )
-    estimated = pd.Series(True, index=base.index)
-    return Weights(weight, label, label, pd.Series(label, index=base.index), estimated, error, _mean(value, weight))
+    drift = _population_change(indicator, geo_vintage, abs(people_year - year), classes)
+    lows, highs = error.slope_low + min(drift.slope_low, 0.0), error.slope_high + max(drift.slope_high, 0.0)
+    return slope, BaseError(lows, highs, float(np.hypot(error.sd, drift.sd)))
 
 
 def _mean(value: pd.Series, weight: pd.Series) -> float:

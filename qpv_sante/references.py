@@ -8,6 +8,7 @@ the urban unit, the department, the region, the country, or any territory given 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
@@ -191,41 +192,49 @@ def _with_ranges(units: pd.DataFrame, figures: Figures, level: str, *, widest: b
 
     `widest`: those without a value at the extremes of the published ones.
     """
-    asked = ("ranges", figures.indicator.id, figures.year, figures.sex, figures.age, level)
-    ranges = store.remembered(asked, lambda: _ranges_read(figures, level)).set_index("geo_code")
-    # units that the source does not list are told by the distribution alone
-    of_others = _unlisted(figures, level)
-    found = {name: units["geo_code"].map(ranges[name]).fillna(of_others[name]) for name in ("least", "most")}
+    missing = units["value"].isna()
+    if not missing.any():
+        return units
+    figure = (figures.indicator.id, figures.year, figures.sex, figures.age)
+    ranges = _ranges(store.stamps(), level, *figure)
+    codes = units.loc[missing, "geo_code"]
+    found = {"least": units["lower"].copy(), "most": units["upper"].copy()}
+    for name, ends in found.items():
+        # units that the source does not list are told by the distribution alone
+        ends[missing] = codes.map(ranges[name]).fillna(ranges[name].iloc[-1])
     if widest:
         lowest, highest = figures.extremes(level)
-        missing = units["value"].isna()
         found["least"] = found["least"].mask(missing, found["least"].clip(upper=lowest))
         found["most"] = found["most"].mask(missing, found["most"].clip(lower=highest))
     return units.assign(**found)
 
 
-def _ranges_read(figures: Figures, level: str) -> pd.DataFrame:
-    known = figures.indicator
-    frame = figures.at(level).drop_duplicates("geo_code", ignore_index=True)
-    every = loading.load_observations(known.id, geo_level=level, sex=figures.sex, age=figures.age)
-    every = every[(every["year"] != figures.year) & every["value"].notna()]
-    years = sorted(every["year"].unique(), key=lambda one: (abs(int(one) - figures.year), one))
-    others = [
-        frame["geo_code"].map(every[every["year"] == one].drop_duplicates("geo_code").set_index("geo_code")["value"])
-        for one in years
-    ]
-    rule = catalogue().source(str(frame["source"].iloc[0])).withheld
+@lru_cache(maxsize=16)
+def _ranges(stamps: tuple[object, ...], level: str, indicator_id: str, year: int, sex: str, age: str) -> pd.DataFrame:
+    """Between which values each withheld unit of a level lies; index: the codes, then one for units that are not listed.
+
+    Read once, and again when a build or an import changes.
+    """
+    known, figures = catalogue().indicator(indicator_id), Figures(catalogue().indicator(indicator_id), year, sex, age)
+    columns = ["geo_code", "value", "lower", "upper", "weight"]
+    frame = figures.at(level)[columns].drop_duplicates("geo_code").reset_index(drop=True)
+    frame.loc[len(frame)] = ["", *[float("nan")] * 4]
+    others = []
+    for other in _nearest_years(figures, level):
+        rows = loading.load_observations(indicator_id, geo_level=level, year=other, sex=sex, age=age)
+        others.append(frame["geo_code"].map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]))
+    rule = catalogue().source(str(figures.at(level)["source"].iloc[0])).withheld
     # sizes are those of denominators: counts of communes and IRIS come without inhabitants
-    ranges = value_ranges(frame.assign(weight=frame["weight"].astype(float)), others, limits=known.range, rule=rule)
-    return ranges.assign(geo_code=frame["geo_code"])
+    ranges = value_ranges(frame, others, limits=known.range, rule=rule)
+    return ranges.set_axis(frame["geo_code"])[frame["value"].isna().to_numpy()]
 
 
-def _unlisted(figures: Figures, level: str) -> pd.Series:
-    """Between which values a unit lies of which the source says nothing at all."""
-    frame = figures.at(level)[["value", "lower", "upper", "weight"]]
-    nothing = pd.DataFrame({name: [float("nan")] for name in frame})
-    ranges = value_ranges(pd.concat([frame.dropna(subset=["value"]), nothing]), limits=figures.indicator.range)
-    return ranges.iloc[-1]
+def _nearest_years(figures: Figures, level: str) -> list[int]:
+    """Other years of a level, nearest first; one is enough for the many communes and IRIS."""
+    wanted = (level, figures.sex, figures.age)
+    records = catalogue().published(figures.indicator.id)
+    years = {int(str(r["year"])) for r in records if (r["geo_level"], r["sex"], r["age"]) == wanted} - {figures.year}
+    return sorted(years, key=lambda one: (abs(one - figures.year), one))[:1]
 
 
 def _level_of_figures(reference: Reference, figures: Figures) -> str:
