@@ -77,8 +77,8 @@ def pool(
         `count` or `rate` are pooled (a count only if every unit has a value); for other kinds the value of a
         group of one unit is kept, and that of a larger group is missing.
     extremes : tuple of float, optional
-        Between which values units without a value lie, without the columns `least` and `most`; the lowest and highest
-        bounds of the frame by default.
+        Between which values units without a value lie, without the columns `least` and `most`; the lowest (none, for
+        counts) and highest bounds of the frame by default.
     withheld : str
         Name of the interval of a group of which a unit has no value.
 
@@ -112,7 +112,7 @@ def pool(
     """
     known = frame["value"].notna()
     weight = frame["weight"] if kind == "rate" else pd.Series(1.0, index=frame.index)
-    low, high = _ends(frame, extremes)
+    low, high = _ends(frame, extremes, kind)
     used = known & weight.notna()
     sums = {"weight": weight.where(used)}
     if kind == "rate":
@@ -170,12 +170,12 @@ def pool(
     return result[list(POOLED_COLUMNS)]
 
 
-def _ends(frame: pd.DataFrame, extremes: tuple[float, float] | None) -> tuple[pd.Series, pd.Series]:
+def _ends(frame: pd.DataFrame, extremes: tuple[float, float] | None, kind: str) -> tuple[pd.Series, pd.Series]:
     """Between which values each unit lies."""
     if "least" in frame:
         return frame["least"], frame["most"]
     known = frame["value"].notna()
-    lowest, highest = extremes or (frame["lower"].min(), frame["upper"].max())
+    lowest, highest = extremes or (0.0 if kind == "count" else frame["lower"].min(), frame["upper"].max())
     return frame["lower"].where(known, lowest), frame["upper"].where(known, highest)
 
 
@@ -192,7 +192,7 @@ def _weight_errors(frame: pd.DataFrame, by: str) -> tuple[pd.Series, pd.Series]:
 
     usual = rate(weight)
     shifts = [rate(weight * np.exp(frame[name])) - usual for name in ("tilt_low", "tilt_high")]
-    squares = (weight * frame["weight_sd"] * (frame["middle"] - keys.map(usual))) ** 2
+    squares = (weight * frame["weight_sd"] * (frame["middle"] - keys.map(usual).astype(float))) ** 2
     chance = Z * np.sqrt(squares.groupby(keys).sum()) / weight.groupby(keys).sum()
     both = pd.concat(shifts, axis=1)
     return chance - both.min(axis=1).clip(upper=0.0), chance + both.max(axis=1).clip(lower=0.0)
@@ -286,8 +286,8 @@ def remainder(
     whole : DataFrame
         Index: the groups; `value, lower, upper` (rate in percent) and `weight` (its denominator).
     parts : DataFrame
-        One row a part: `by`, `value, lower, upper, weight`, and the columns `least, most, weight_sd, tilt_low, tilt_high`
-        of `pool` if they are there. The value may be missing.
+        One row a part: `by`, `value, lower, upper, weight`, and the columns `least, most, weight_sd, tilt_low,
+        tilt_high` of `pool` if they are there. The value may be missing.
     by : str
         Column of the groups.
     base_ratio : Series, optional
@@ -301,8 +301,8 @@ def remainder(
     -------
     DataFrame
         Index: the groups; `value`, missing where a part is missing (the remainder could then not be
-        told from it); `lower`, `upper`: missing parts at their highest, then at their lowest, and what the weights of the
-        parts may err by; `weight` left; `parts_missing`.
+        told from it); `lower`, `upper`: missing parts at their highest, then at their lowest, and what the weights of
+        the parts may err by; `weight` left; `parts_missing`.
 
     Notes
     -----
@@ -310,7 +310,7 @@ def remainder(
     logarithm of w_q moves it by s w_q (r_out - r_q) / (W - sum w_q).
     """
     known = parts["value"].notna()
-    low, high = _ends(parts, extremes)
+    low, high = _ends(parts, extremes, "rate")
     scale = pd.Series(1.0, index=whole.index) if base_ratio is None else base_ratio
 
     def outside(rate: pd.Series, part_rate: pd.Series, factor: pd.Series, tilt: pd.Series | float = 1.0) -> pd.Series:
@@ -331,7 +331,7 @@ def remainder(
     if "weight_sd" in parts:
         weight, middle = parts["weight"] * parts[by].map(scale), (low + high) / 2
         left = whole["weight"] - weight.groupby(parts[by]).sum().reindex(whole.index)
-        usual = parts[by].map(outside(whole["value"], middle, scale))
+        usual = parts[by].map(outside(whole["value"], middle, scale)).astype(float)
         squares = ((parts["weight_sd"] * weight * (usual - middle)) ** 2).groupby(parts[by]).sum().reindex(whole.index)
         chance = Z * np.sqrt(squares) / left.where(left > 0)
     result["lower"] = (lows.min(axis=1) - chance).mask(unweighted)

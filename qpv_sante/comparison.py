@@ -80,10 +80,10 @@ def compare(
         Least share of a reference's people that must have a published figure; below, its value is
         missing and the note says why.
     interval : {"bounds", "extremes", "process"}
-        `bounds`: what rounding, secrecy and weights that are not the base leave unknown, so that 95 % of such bounds hold
-        the true figure (see `qpv_sante.unpublished`); exhaustive sources have no sampling error.
-        `extremes`: the same, with every QPV that is withheld at the lowest, then at the highest, of the values published:
-        the widest bounds, which suppose nothing of it.
+        `bounds`: what rounding, secrecy and weights that are not the base leave unknown, made so that 95 % of such
+        bounds hold the true figure (`qpv_sante.unpublished`); exhaustive sources have no sampling error.
+        `extremes`: the same, with every QPV that is withheld at the lowest, then at the highest, of the values
+        published: the widest bounds, which suppose nothing of it.
         `process`: Wilson interval of each rate, as if its count were one outcome of a random process; where a
         QPV is withheld the bounds of secrecy stay. Limits of difference and ratio combine them by MOVER for a
         `rest_of_` reference, and add them, wider, for a reference that contains the QPV.
@@ -97,15 +97,16 @@ def compare(
     DataFrame
         One row a territory, columns of `COMPARISON_COLUMNS`. Values are in the indicator's `unit`;
         `difference` is QPV less reference, `ratio` QPV over reference. Rates over several QPV are
-        weighted by their denominator, estimated for the QPV that have none, else by what `weight` names: never a mean of
-        means.
+        weighted by their denominator, estimated for the QPV that have none, else by what `weight` names: never a mean
+        of means.
         Medians, decile ratios and scores are not aggregated: over several QPV `qpv_value` is missing and
         the columns `qpv_min` to `qpv_max` describe their distribution (unweighted). `n_used` of `n_total`
         QPV have a value; `coverage` is their share of the weight, of the inhabitants where there is none;
         `attrs["coverage_base"]` names it. It is the same in every call: a QPV whose weight is not known counts for a
-        usual one. A count is given only if every QPV has one; bounds stay. `interval` names what the bounds express, the
-        last of these that holds: `rounding`; `weight` (and weights that are not the base of the rate); `secrecy` (and
-        QPV withheld, between what their other years or the published QPV tell), or `extremes`; `process` if asked for.
+        usual one. A count is given only if every QPV has one; bounds stay. `interval` names what the bounds express,
+        the last of these that holds: `rounding`; `weight` (and weights that are not the base of the rate); `secrecy`
+        (and QPV withheld, between what their other years or the published QPV tell), or `extremes`; `process` if asked
+        for.
 
     Raises
     ------

@@ -73,7 +73,7 @@ def _quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, 
     quarters["in_field"] = quarters["source"].notna()
     quarters["flag"] = quarters["flag"].fillna("unavailable")
     quarters["interval"] = quarters["interval"].fillna("none")
-    people, people_label = _nearest_counts("population", quarters["geo_code"], geo_vintage, year)
+    people, people_label = nearest_counts("population", quarters["geo_code"], geo_vintage, year)
     if indicator.kind == "rate":
         weights = _weights(indicator, quarters, people, people_label, geo_vintage, year, (sex, age))
     else:
@@ -132,7 +132,7 @@ def _other_years(
     every = every[(every["year"] != year) & every["value"].notna()]
     years = sorted(every["year"].unique(), key=lambda one: (abs(int(one) - year), one))
     return [
-        codes.map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"])
+        codes.map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]).astype(float)
         for rows in (every[every["year"] == one] for one in years)
     ]
 
@@ -165,6 +165,39 @@ class Weights:
         return {"tilt_low": self.error.slope_low * away, "tilt_high": self.error.slope_high * away}
 
 
+def completed_base(base: pd.Series, value: pd.Series, people: pd.Series, people_label: str) -> Weights:
+    """Denominators, and their estimate for the QPV that have none.
+
+    Parameters
+    ----------
+    base, value : Series
+        Denominator and rate of each QPV, missing where they are not published.
+    people : Series
+        Inhabitants.
+    people_label : str
+        Their name.
+
+    Returns
+    -------
+    Weights
+        The denominator, else the inhabitants times the share of them that the base is in the QPV that have both.
+
+    Examples
+    --------
+    >>> households = pd.Series([400.0, 500.0, np.nan])
+    >>> found = completed_base(households, pd.Series([40.0, 45.0, 42.0]), pd.Series([1000, 1000, 2000]), "population")
+    >>> found.weight.tolist(), found.label
+    ([400.0, 500.0, 900.0], 'denominator, 1 estimated from population')
+    """
+    both, estimated = (base > 0) & (people > 0), base.isna()
+    share = base[both].sum() / people[both].sum() if both.any() else float("nan")
+    number = int((estimated & value.notna()).sum())
+    label = f"denominator, {number} estimated from {people_label}" if number else "denominator"
+    error = unpublished.widest([unpublished.base_error((base / people)[both], value[both])])
+    named = pd.Series("denominator", index=base.index).mask(estimated, people_label)
+    return Weights(base.fillna(people * share), label, label, named, estimated, error, _mean(value, base))
+
+
 def _weights(
     indicator: Indicator,
     quarters: pd.DataFrame,
@@ -176,16 +209,8 @@ def _weights(
 ) -> Weights:
     """The base of a rate where it is published, else what stands for it."""
     base, value = quarters["denominator"], quarters["value"]
-    both = (base > 0) & (people > 0)
     if base.notna().any():
-        share = base[both].sum() / people[both].sum() if both.any() else float("nan")
-        weight, estimated = base.fillna(people * share), base.isna()
-        number = int((estimated & value.notna()).sum())
-        label = f"denominator, {number} estimated from {people_label}" if number else "denominator"
-        named = pd.Series("denominator", index=base.index).mask(estimated, people_label)
-        error = unpublished.base_error((base / people)[both], value[both])
-        centre = _mean(value, base)
-        return Weights(weight, label, label, named, estimated, unpublished.widest([error]), centre)
+        return completed_base(base, value, people, people_label)
     slope, error = _errors_seen(indicator, geo_vintage, year, int(people_label.rpartition(" ")[2]), classes)
     if slope is not None:
         weight = people * np.exp(slope * (value.fillna(value.mean()) - value.mean()))
@@ -217,7 +242,7 @@ def _read_errors(
 ) -> tuple[float | None, BaseError]:
     indicator = catalogue().indicator(indicator_id)
     slope = None
-    own = _like_base(indicator, indicator, geo_vintage, year, classes)
+    own = like_base(indicator, indicator, geo_vintage, year, classes)
     error = unpublished.NO_ERROR if own is None else unpublished.base_error(*own)
     if error.slope_low * error.slope_high > 0:
         # denominators of the other zoning tell how the base goes with the rate: here too, but for a constant
@@ -225,7 +250,7 @@ def _read_errors(
         error = BaseError(error.slope_low - slope, error.slope_high - slope, error.sd)
     else:
         likes = [catalogue().indicator(name) for name in indicator.weight_like]
-        seen = [_like_base(like, indicator, geo_vintage, year, classes) for like in likes]
+        seen = [like_base(like, indicator, geo_vintage, year, classes) for like in likes]
         error = unpublished.widest([unpublished.base_error(*pair) for pair in seen if pair is not None])
     drift = _population_change(indicator, geo_vintage, abs(people_year - year), classes)
     lows, highs = error.slope_low + min(drift.slope_low, 0.0), error.slope_high + max(drift.slope_high, 0.0)
@@ -241,19 +266,19 @@ def _mean(value: pd.Series, weight: pd.Series) -> float:
 def _fallback_weight(
     indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int, classes: tuple[str, str]
 ) -> tuple[pd.Series, str]:
-    """The count that the catalogue names as weight, of the nearest year in the same zoning, or a declared share of it."""
+    """The count that the catalogue names as weight, of the nearest year in the same zoning, or a share of it."""
     if indicator.weight is None:
         raise UnavailableLevelError(
             f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
         )
-    weight, label = _nearest_counts(indicator.weight, codes, geo_vintage, year)
+    weight, label = nearest_counts(indicator.weight, codes, geo_vintage, year)
     if indicator.weight_share is None:
         return weight, label
-    share, named = _nearest_counts(indicator.weight_share, codes, geo_vintage, year, *classes)
+    share, named = nearest_counts(indicator.weight_share, codes, geo_vintage, year, *classes)
     return weight * share.fillna(_mean(share, weight)) / 100, f"{label} x {named}"
 
 
-def _nearest_counts(
+def nearest_counts(
     indicator: str, codes: pd.Series, geo_vintage: int, year: int, sex: str = "_T", age: str = "_T"
 ) -> tuple[pd.Series, str]:
     """A figure by QPV, of the nearest year in the same zoning, and its name with that year."""
@@ -261,15 +286,31 @@ def _nearest_counts(
     # the later of two years at the same distance: populations are published late
     nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
     values = every[every["year"] == nearest].drop_duplicates("geo_code").set_index("geo_code")["value"]
-    return codes.map(values), f"{indicator} {nearest}"
+    return codes.map(values).astype(float), f"{indicator} {nearest}"
 
 
-def _like_base(
+def like_base(
     like: Indicator, indicator: Indicator, geo_vintage: int, year: int, classes: tuple[str, str]
 ) -> tuple[pd.Series, pd.Series] | None:
     """Base over population of the QPV where `like` has denominators, and the rate of the same QPV.
 
-    In this zoning if it can be, then in the other; of the nearest year. The rate of this zoning where the other has none.
+    In this zoning if it can be, then in the other; of the nearest year. The rate is of this zoning where the other has
+    none.
+
+    Parameters
+    ----------
+    like : Indicator
+        Whose denominators are looked at.
+    indicator : Indicator
+        The rate whose base is not published.
+    geo_vintage, year : int
+    classes : tuple of str
+        Its sex and age.
+
+    Returns
+    -------
+    tuple of Series, or None
+        For `unpublished.base_error`; none where `like` has no denominators by QPV.
     """
     found = [r for r in catalogue().published(like.id) if r["geo_level"] == "qpv"]
     places = {(int(str(r["geo_vintage"])), int(str(r["year"]))) for r in found}
@@ -278,7 +319,7 @@ def _like_base(
         rows = rows[rows["denominator"] > 0].drop_duplicates("geo_code")
         if len(rows) < unpublished.LEAST_PAIRS:
             continue
-        people, _ = _nearest_counts("population", rows["geo_code"], zoning, when)
+        people, _ = nearest_counts("population", rows["geo_code"], zoning, when)
         ratio = pd.Series((rows["denominator"] / people).to_numpy(), index=rows["geo_code"].to_numpy())
         return ratio, _rate(indicator, zoning if _published(indicator, zoning, classes) else geo_vintage, year, classes)
     return None

@@ -201,7 +201,7 @@ def _with_ranges(units: pd.DataFrame, figures: Figures, level: str, *, widest: b
     found = {"least": units["lower"].copy(), "most": units["upper"].copy()}
     for name, ends in found.items():
         # units that the source does not list are told by the distribution alone
-        ends[missing] = codes.map(ranges[name]).fillna(ranges[name].iloc[-1])
+        ends[missing] = codes.map(ranges[name]).astype(float).fillna(ranges[name].iloc[-1])
     if widest:
         lowest, highest = figures.extremes(level)
         found["least"] = found["least"].mask(missing, found["least"].clip(upper=lowest))
@@ -211,7 +211,7 @@ def _with_ranges(units: pd.DataFrame, figures: Figures, level: str, *, widest: b
 
 @lru_cache(maxsize=16)
 def _ranges(stamps: tuple[object, ...], level: str, indicator_id: str, year: int, sex: str, age: str) -> pd.DataFrame:
-    """Between which values each withheld unit of a level lies; index: the codes, then one for units that are not listed.
+    """Between which values each withheld unit of a level lies; index: the codes, then one for units not listed.
 
     Read once, and again when a build or an import changes.
     """
@@ -222,10 +222,13 @@ def _ranges(stamps: tuple[object, ...], level: str, indicator_id: str, year: int
     others = []
     for other in _nearest_years(figures, level):
         rows = loading.load_observations(indicator_id, geo_level=level, year=other, sex=sex, age=age)
-        others.append(frame["geo_code"].map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]))
+        others.append(
+            frame["geo_code"].map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]).astype(float)
+        )
     rule = catalogue().source(str(figures.at(level)["source"].iloc[0])).withheld
     # sizes are those of denominators: counts of communes and IRIS come without inhabitants
-    ranges = value_ranges(frame, others, limits=known.range, rule=rule)
+    limits = known.range or ([0.0, float("inf")] if known.kind == "count" else None)
+    ranges = value_ranges(frame, others, limits=limits, rule=rule)
     return ranges.set_axis(frame["geo_code"])[frame["value"].isna().to_numpy()]
 
 

@@ -17,6 +17,9 @@ from qpv_sante.catalogue import Withheld
 
 # share of the withheld values that their ranges are made to hold
 CONFIDENCE = 0.95
+# the same of the errors from one year to another: half of the misses are left to values that are withheld for being
+# extreme, which the published ones predict less well
+PREDICTED = 1 - (1 - CONFIDENCE) / 2
 Z = 1.959963984540054
 # whatever the form of a distribution with one mode, at most 5 % of it lies farther from its mean than this many
 # standard deviations (Vysochanskij and Petunin 1980): withheld values need not be like the published ones
@@ -35,7 +38,6 @@ class BaseError(NamedTuple):
     slope_low: float
     slope_high: float
     sd: float
-
 
 
 NO_ERROR = BaseError(0.0, 0.0, 0.0)
@@ -87,8 +89,8 @@ def value_ranges(
     A withheld unit lies, in this order:
 
     - where another year of the same unit is published, within the errors of the straight line from that year to this
-      one, over the units that have both: the distance that 95 % of them do not exceed (split conformal prediction),
-      which grows for small units as theirs do;
+      one, over the units that have both: the distance that 97.5 % of them do not exceed (split conformal prediction),
+      which grows for small units as theirs do. It holds 97 % of what is withheld at random, 93 % or more of extremes;
     - else within 2.98 standard deviations of the mean of the published units, which holds 95 % of any distribution
       with one mode;
     - under the threshold of `rule`, where the source withholds small counts and nothing else; where it withholds others
@@ -135,7 +137,7 @@ def value_ranges(
 def _from_another_year(
     earlier: pd.Series, value: pd.Series, size: pd.Series, both: pd.Series, asked: pd.Series
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted value of the units asked for, and the distance that 95 % of the known errors do not exceed."""
+    """Predicted value of the units asked for, and the distance that the known errors seldom exceed."""
     x, y = earlier[both].to_numpy(), value[both].to_numpy()
     slope = np.cov(x, y)[0, 1] / x.var(ddof=1) if x.std() > 0 else 0.0
     error = np.abs(y - y.mean() - slope * (x - x.mean()))
@@ -147,7 +149,7 @@ def _from_another_year(
     power = np.polyfit(at[visible], np.log(error[visible]), 1)[0] if visible.sum() > 2 and at.std() > 0 else 0.0
     width = np.exp(np.clip(power, -0.5, 0.0) * measure)
     relative = np.sort(error / width[both.to_numpy()])
-    rank = min(len(relative), math.ceil(CONFIDENCE * (len(relative) + 1)))
+    rank = min(len(relative), math.ceil(PREDICTED * (len(relative) + 1)))
     predicted = y.mean() + slope * (earlier[asked].to_numpy() - x.mean())
     return predicted, relative[rank - 1] * width[asked.to_numpy()]
 

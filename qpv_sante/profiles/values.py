@@ -203,9 +203,7 @@ def _positions(
     return frame
 
 
-def _own(
-    subject: Subject, known: Indicator, members: pd.DataFrame, lang: style.Lang
-) -> dict[str, Any]:
+def _own(subject: Subject, known: Indicator, members: pd.DataFrame, lang: style.Lang) -> dict[str, Any]:
     """The value of the subject, what it rests on, and why there is none."""
     if subject.is_quarter:
         row = members.iloc[0]
