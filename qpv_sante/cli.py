@@ -304,7 +304,9 @@ def compare(
     territory: Place = None,
     sex: Annotated[str, typer.Option(help="_T (ensemble), F ou M.")] = "_T",
     age: Annotated[str, typer.Option(help="_T (ensemble) ou une classe d'âge publiée.")] = "_T",
-    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "bounds",
+    interval: Annotated[
+        str, typer.Option(help="bounds, extremes (QPV sous secret aux extrêmes) ou process (hasard).")
+    ] = "bounds",
     level: Annotated[float, typer.Option(help="Niveau de confiance de process.")] = 0.95,
     min_coverage: Annotated[float, typer.Option(help="Part des habitants que la référence doit couvrir.")] = 0.9,
     output: Annotated[Path | None, typer.Option(help=TABLE_HELP)] = None,

@@ -37,9 +37,9 @@ NOTES: dict[str, dict[str, str]] = {
     "subtracted": {"fr": "QPV retirés par soustraction", "en": "QPV taken out by subtraction"},
     "bases": {
         "fr": "bases différentes (personnes des ménages fiscaux, population municipale) : poids des QPV ramenés à la "
-        "première ; les bornes couvrent les deux, mais non l'écart d'années entre les deux populations",
-        "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled, bounds cover both, not the "
-        "years between the two populations",
+        "première ; les bornes couvrent les deux, et l'évolution de la population entre les deux années",
+        "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled; bounds cover both, and "
+        "the change of the population between the two years",
     },
     "neighbours": {
         "fr": "avec {number} autres territoires que des QPV à cheval relient : {names}",
