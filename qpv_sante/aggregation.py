@@ -141,7 +141,7 @@ def pool(
         result["coverage"] = (total["weight"] / total["all"]).fillna(0.0)
         if "weight_sd" in frame:
             down, up = _weight_errors(frame.assign(middle=(low + high) / 2), by)
-            inexact = (down + up > 0).reindex(size.index)
+            inexact = (down + up > 1e-9).reindex(size.index)  # a unit alone has no error but that of sums
             # no pooled rate lies beyond its parts, whatever their weights
             parts = pd.DataFrame({"low": low, "high": high}).groupby(frame[by])
             result["lower"] = (result["lower"] - down).clip(lower=parts["low"].min())

@@ -185,7 +185,8 @@ class Indicator(_Record, frozen=True):
 
     `weight` is the count that stands for the base of a rate where no denominator is published; `weight_share`, the rate
     that tells which part of it is the base. `weight_like` names indicators whose published denominators vary, beside
-    that count, as the base is thought to.
+    that count, as the base is thought to; by default, all those that have some, unless the count is the base
+    (`weight_is_base`).
     """
 
     id: str

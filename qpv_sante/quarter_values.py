@@ -249,7 +249,7 @@ def _read_errors(
         slope = (error.slope_low + error.slope_high) / 2
         error = BaseError(error.slope_low - slope, error.slope_high - slope, error.sd)
     else:
-        likes = [catalogue().indicator(name) for name in indicator.weight_like]
+        likes = [catalogue().indicator(name) for name in indicator.weight_like or _bases_published(indicator)]
         seen = [like_base(like, indicator, geo_vintage, year, classes) for like in likes]
         error = unpublished.widest([unpublished.base_error(*pair) for pair in seen if pair is not None])
     drift = _population_change(indicator, geo_vintage, abs(people_year - year), classes)
@@ -323,6 +323,20 @@ def like_base(
         ratio = pd.Series((rows["denominator"] / people).to_numpy(), index=rows["geo_code"].to_numpy())
         return ratio, _rate(indicator, zoning if _published(indicator, zoning, classes) else geo_vintage, year, classes)
     return None
+
+
+def _bases_published(indicator: Indicator) -> list[str]:
+    """Where the catalogue does not say what an unknown base is like: every base that is published by QPV."""
+    if indicator.weight_is_base:
+        return []
+    sources = catalogue().sources
+    return [
+        one.id
+        for one in catalogue().indicators.values()
+        for series in one.series
+        if one.kind == "rate" and series.denominator
+        if any(table.geo_level == "qpv" for table in sources[series.source].tables)
+    ]
 
 
 def _population_change(indicator: Indicator, geo_vintage: int, years: int, classes: tuple[str, str]) -> BaseError:

@@ -371,7 +371,8 @@ def _rest(
         rest["lower"], rest["upper"] = complete["lower"] - inner["most"], complete["upper"] - inner["least"]
         rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
     else:
-        if (parts["weight_base"] != "denominator").any():
+        # weights that are denominators, or estimates of them, are in the base of the whole already
+        if quarters["denominator"].isna().all():
             ratio = complete["weight"] / inhabitants.reindex(complete.index)
             note += " ; " + NOTES["bases"][lang]
         rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio)

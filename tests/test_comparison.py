@@ -266,6 +266,14 @@ def test_rest_of_commune_is_the_commune_less_its_quarters():
     assert "soustraction" in gap["note"]
 
 
+def test_weights_in_the_base_of_the_whole_are_not_brought_to_it_again():
+    """One QPV without recipients published does not turn the weights of all others into inhabitants."""
+    asked = {"geo_vintage": 2015, "year": 2020, "by": "department", "reference": "rest_of_commune"}
+    gap = qs.compare("rsa_recipient_share", **asked)
+    assert gap["note"].str.contains("sous secret").any()
+    assert not gap["note"].str.contains("bases différentes").any()
+
+
 def test_a_straddling_quarter_brings_both_communes_whole():
     """Nouveau Mons lies in Lille, Mons-en-Barœul and others: the rest is that of all its communes."""
     gap = qs.compare("poverty_rate", by="qpv", territory="Lille", reference="rest_of_commune", **ASKED)
@@ -445,3 +453,25 @@ def test_a_commune_without_iris_counts_for_its_inhabitants() -> None:
     assert row["reference_coverage"] < 0.6
     assert pd.isna(row["reference_value"])
     assert row["reference_lower"] < row["reference_upper"]
+
+
+def test_every_weight_that_is_not_a_base_has_an_error():
+    from qpv_sante.catalogue import catalogue
+    from qpv_sante.quarter_values import quarters_with_values
+
+    seen = 0
+    for indicator in catalogue().indicators.values():
+        places = {(r["geo_vintage"], r["year"]) for r in catalogue().published(indicator.id) if r["geo_level"] == "qpv"}
+        for vintage, year in places if indicator.kind == "rate" else ():
+            quarters = quarters_with_values(indicator, geo_vintage=vintage, year=year, sex="_T", age="_T")
+            estimated = (quarters["weight_base"] != "denominator") & quarters["weight"].notna()
+            assert (quarters.loc[~estimated, "weight_sd"] == 0).all()
+            if not indicator.weight_is_base:
+                assert (quarters.loc[estimated, "weight_sd"] > 0.01).all(), (indicator.id, vintage, year)
+                seen += int(estimated.any())
+            used = quarters[quarters["in_field"] & quarters["value"].notna()]
+            assert ((used["least"] <= used["value"]) & (used["value"] <= used["most"])).all()
+            hidden = quarters[quarters["in_field"] & quarters["value"].isna()]
+            assert (hidden["least"] < hidden["most"]).all()
+            assert hidden["least"].min() >= 0 and hidden["most"].max() <= 100 or hidden.empty
+    assert seen > 8

@@ -3,10 +3,12 @@
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import qpv_sante as qs
 from conftest import MIRROR
+from qpv_sante import aggregation, unpublished
 
 pytestmark = [
     pytest.mark.usefixtures("one_build"),
@@ -87,3 +89,24 @@ def test_households_of_2015_quarters_follow_from_those_of_2024(households):
     weight = own.reindex(rows["geo_code"]).to_numpy() * np.exp(slope * rows["value"].to_numpy())
     assert gap["qpv_value"] == pytest.approx(np.average(rows["value"], weights=weight), abs=0.01)
     assert gap["weight"] == "denominator estimated from population 2018"
+
+
+@pytest.mark.parametrize("column", ["TX_TOT_0A24", "TX_TOT_60ETPLUS", "TX_TOT_ET"])
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_the_total_that_is_printed_with_what_is_withheld_is_in_the_bounds(column, seen_before):
+    """Insee's row of all QPV counts those that it withholds, up to a fifth of them: a truth that no simulation made."""
+    folder = MIRROR / "qpv" / "insee_demo"
+    codes, people, value = columns(folder / "data_DEMO_2019_V1_QP.csv", "CODGEO", "POP_MUN", column)
+    frame = pd.DataFrame({"weight": people, "value": value}, index=codes)
+    printed = frame.loc["Ensemble", "value"]
+    frame = frame[frame.index.str.startswith("QP")]
+    others = []
+    if seen_before:
+        before, earlier = columns(folder / "data_DEMO_2018_V1_QP.csv", "CODGEO", column)
+        others = [pd.Series(earlier, index=before).reindex(frame.index)]
+    frame = frame.assign(lower=frame["value"] - 0.05, upper=frame["value"] + 0.05, interval="rounding", flag="observed")
+    frame = frame.assign(group="all", **unpublished.value_ranges(frame, others, limits=[0, 100]))
+    row = aggregation.pool(frame, "group", kind="rate").loc["all"]
+    assert row["n_used"] < 0.97 * row["n_total"]
+    assert row["lower"] <= printed - 0.05 and printed + 0.05 <= row["upper"]
+    assert row["upper"] - row["lower"] < 11

@@ -219,3 +219,14 @@ def test_the_rest_holds_what_the_weights_of_its_parts_leave_unknown():
     chance = 1.959964 * 0.1 * 200 * 25 / 800
     assert rest["lower"] == pytest.approx(outside(200 * np.exp(0.05)) - chance)
     assert rest["upper"] == pytest.approx(outside(200 * np.exp(-0.05)) + chance)
+
+
+def test_a_unit_alone_has_no_error_of_weight():
+    frame = quarters(6, size=5, groups=1).assign(group=["a", "b", "c", "d", "e"])
+    every = pd.Series(True, index=frame.index)
+    weights = quarter_values.Weights(
+        frame["people"], "", "", estimated=every, error=unpublished.BaseError(-0.02, 0.02, 0.3), centre=40.0
+    )
+    pooled = pooled_with(frame, weights)
+    assert set(pooled["interval"]) == {"rounding"}
+    assert (pooled["upper"] - pooled["lower"]).to_numpy() == pytest.approx(0.1)
