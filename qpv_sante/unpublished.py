@@ -86,15 +86,15 @@ def value_ranges(
 
     Notes
     -----
-    A withheld unit lies, in this order:
+    A withheld unit lies:
 
     - where another year of the same unit is published, within the errors of the straight line from that year to this
       one, over the units that have both: the distance that 97.5 % of them do not exceed (split conformal prediction),
       which grows for small units as theirs do. It holds 97 % of what is withheld at random, 93 % or more of extremes;
     - else within 2.98 standard deviations of the mean of the published units, which holds 95 % of any distribution
       with one mode;
-    - under the threshold of `rule`, where the source withholds small counts and nothing else; where it withholds others
-      too, the range goes down to no one if it reaches the threshold.
+    - but under the threshold of `rule`, whatever these say, where the source withholds small counts and nothing else;
+      where it withholds others too, a range that no other year tells goes down to no one if it reaches the threshold.
 
     Examples
     --------
