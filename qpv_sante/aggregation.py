@@ -125,6 +125,7 @@ def pool(
     interval = frame["interval"].astype("str").where(used & (frame["interval"] != "none"))
     # codes are sorted into groups once for all columns: with one sorting a column, it is most of the time
     columns = {f"sum_{name}": values for name, values in sums.items()}
+    columns |= {"low": low, "high": high}
     grouped = pd.DataFrame({**columns, **counts, "interval": interval}).groupby(frame[by])
     size = grouped.size()
     # column by column: pandas adds up several at a time in another order, and the last digit moves
@@ -143,9 +144,8 @@ def pool(
             down, up = _weight_errors(frame.assign(middle=(low + high) / 2), by)
             inexact = (down + up > 1e-9).reindex(size.index)  # a unit alone has no error but that of sums
             # no pooled rate lies beyond its parts, whatever their weights
-            parts = pd.DataFrame({"low": low, "high": high}).groupby(frame[by])
-            result["lower"] = (result["lower"] - down).clip(lower=parts["low"].min())
-            result["upper"] = (result["upper"] + up).clip(upper=parts["high"].max())
+            result["lower"] = (result["lower"] - down).clip(lower=grouped["low"].min())
+            result["upper"] = (result["upper"] + up).clip(upper=grouped["high"].max())
         result["lower"] = result["lower"].where(~(result["lower"] > result["value"]), result["value"])
         result["upper"] = result["upper"].where(~(result["upper"] < result["value"]), result["value"])
     elif kind == "count":
@@ -184,18 +184,22 @@ def _weight_errors(frame: pd.DataFrame, by: str) -> tuple[pd.Series, pd.Series]:
 
     Needs `middle`: the value of each unit, or the middle of what it may be.
     """
-    keys, weight = frame[by], frame["weight"]
+    # in numpy: groups are many sums of the same units, and texts are slow to group
+    place, groups = pd.factorize(frame[by], sort=True)
+    inside = (place >= 0) & frame["weight"].notna().to_numpy()
+    place = place[inside]
+    names = ["weight", "middle", "weight_sd", "tilt_low", "tilt_high"]
+    weight, middle, sd, *tilts = frame.loc[inside, names].astype(float).to_numpy().T
 
-    def rate(weights: pd.Series) -> pd.Series:
-        sums = pd.DataFrame({"all": weights, "value": weights * frame["middle"]}).groupby(keys).sum()
-        return sums["value"] / sums["all"]
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(place, values, minlength=len(groups))
 
-    usual = rate(weight)
-    shifts = [rate(weight * np.exp(frame[name])) - usual for name in ("tilt_low", "tilt_high")]
-    squares = (weight * frame["weight_sd"] * (frame["middle"] - keys.map(usual).astype(float))) ** 2
-    chance = Z * np.sqrt(squares.groupby(keys).sum()) / weight.groupby(keys).sum()
-    both = pd.concat(shifts, axis=1)
-    return chance - both.min(axis=1).clip(upper=0.0), chance + both.max(axis=1).clip(lower=0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        usual = total(weight * middle) / total(weight)
+        shifts = [total(weight * np.exp(tilt) * middle) / total(weight * np.exp(tilt)) - usual for tilt in tilts]
+        chance = Z * np.sqrt(total((weight * sd * (middle - usual[place])) ** 2)) / total(weight)
+    down = chance - np.minimum(np.minimum(*shifts), 0.0)
+    return pd.Series(down, index=groups), pd.Series(chance + np.maximum(np.maximum(*shifts), 0.0), index=groups)
 
 
 def distribution(frame: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,8 +81,7 @@ def _quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, 
         weights = Weights(people, people_label, "sum" if indicator.kind == "count" else "none")
     quarters = quarters.assign(weight=weights.weight, weight_base=weights.base, weight_sd=weights.sd)
     rule = catalogue().source(sources[0]).withheld
-    withheld = quarters["value"].isna() & quarters["in_field"]
-    other_years = _other_years(indicator, quarters["geo_code"], geo_vintage, year, sex, age) if withheld.any() else []
+    other_years = _other_years(indicator, quarters["geo_code"], geo_vintage, year, sex, age)
     ranges = unpublished.value_ranges(
         quarters, other_years, limits=indicator.range, rule=rule, counts=indicator.kind == "count"
     )
@@ -126,15 +126,14 @@ def with_extremes(quarters: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def _other_years(
     indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int, sex: str, age: str
-) -> list[pd.Series]:
+) -> Iterator[pd.Series]:
     """The same figure of the same QPV in other years, nearest first, the earlier of two at the same distance."""
     every = loading.load_observations(indicator.id, geo_level="qpv", geo_vintage=geo_vintage, sex=sex, age=age)
     every = every[(every["year"] != year) & every["value"].notna()]
     years = sorted(every["year"].unique(), key=lambda one: (abs(int(one) - year), one))
-    return [
-        codes.map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]).astype(float)
-        for rows in (every[every["year"] == one] for one in years)
-    ]
+    for one in years:
+        rows = every[every["year"] == one].drop_duplicates("geo_code")
+        yield codes.map(rows.set_index("geo_code")["value"]).astype(float)
 
 
 @dataclass

@@ -7,7 +7,7 @@ a rate (households, fiscal persons) departs from a constant share of the populat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ def widest(errors: Sequence[BaseError]) -> BaseError:
 
 def value_ranges(
     frame: pd.DataFrame,
-    other_years: Sequence[pd.Series] = (),
+    other_years: Iterable[pd.Series] = (),
     *,
     limits: Sequence[float] | None = None,
     rule: Withheld | None = None,
@@ -70,8 +70,8 @@ def value_ranges(
     frame : DataFrame
         `value, lower, upper` and `weight` (the size of a unit: the denominator of its rate, or the inhabitants of a
         count). A unit without `value` is withheld.
-    other_years : sequence of Series
-        The same figure in other years, nearest first, on the index of `frame`.
+    other_years : iterable of Series
+        The same figure in other years, nearest first, on the index of `frame`; read no further than is needed.
     limits : sequence of two floats, optional
         Range of the indicator.
     rule : Withheld, optional
@@ -124,6 +124,8 @@ def value_ranges(
             continue
         centre[asked], half[asked] = _from_another_year(earlier, value, size, both, asked)
         pending &= ~asked
+        if not pending.any():
+            break
     low, high = limits or ((0.0, math.inf) if counts else (-math.inf, math.inf))
     lowest, highest = (centre - half).clip(low, high) * scale, (centre + half).clip(low, high) * scale
     if counts:
