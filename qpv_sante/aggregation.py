@@ -1,7 +1,8 @@
 """Pooling figures of several territories, with what secrecy and rounding leave unknown.
 
 Counts are summed; rates go through numerator and denominator; medians, deciles and scores are never
-pooled: their distribution is described. A suppressed value is neither zero nor filled: it widens bounds.
+pooled: their distribution is described. A suppressed value is neither zero nor filled: it widens bounds; so does a
+weight that is not the base of the rate.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 POOLED_KINDS = ("count", "rate")
+Z = 1.959963984540054
 # Intervals that express chance, and so can be combined as independent errors
 CHANCE = ("sampling", "process")
 _QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
@@ -55,7 +57,7 @@ def pool(
     *,
     kind: str,
     extremes: tuple[float, float] | None = None,
-    density: float | None = None,
+    withheld: str = "secrecy",
 ) -> pd.DataFrame:
     """Pooled value of each group, its bounds, and what it rests on.
 
@@ -63,32 +65,38 @@ def pool(
     ----------
     frame : DataFrame
         One row a unit: the column `by`, `value` (missing if not published), `lower`, `upper`,
-        `interval`, `flag` and, for rates, `weight` (persons, households; the denominator or its
-        declared fallback); for counts `weight` may give the inhabitants. A unit of unknown weight
-        counts in `n_total` and not in `coverage`.
+        `interval`, `flag` and, for rates, `weight` (persons, households; the denominator or what stands for it). A unit
+        of unknown weight counts in `n_total` and not in `coverage`.
+        `least`, `most`, if they are there: between which values each unit lies, published or not.
+        `weight_sd`, `tilt_low`, `tilt_high`, if they are there: how far the logarithm of a weight that is not the base
+        may be from that of the base, from one unit to another (one standard deviation), and for all together, at either
+        end of how it goes with the value.
     by : str
         Column of the groups.
     kind : str
         `count` or `rate` are pooled (a count only if every unit has a value); for other kinds the value of a
         group of one unit is kept, and that of a larger group is missing.
     extremes : tuple of float, optional
-        Lowest and highest values of the observed distribution; those of the frame by default.
-    density : float, optional
-        Highest count by inhabitant of the observed distribution (`highest_density`); that of the frame by default.
+        Between which values units without a value lie, without the columns `least` and `most`; the lowest (none, for
+        counts) and highest bounds of the frame by default.
+    withheld : str
+        Name of the interval of a group of which a unit has no value.
 
     Returns
     -------
     DataFrame
-        Index: the groups. `value`; `lower` and `upper`: the pooled value if every unit were at its
-        own bound and the units without a value at the lowest, then at the highest, of the observed
-        distribution (interval `secrecy`), or rounding alone (`rounding`) when all units have a value;
-        missing for a group without any value; `n_used`, `n_total` units; `coverage`: share of the weight (of units,
-        for counts)
-        that has a value; `weight_used`; `unreliable`: units so flagged.
+        Index: the groups. `value`; `lower` and `upper`: the pooled value if every unit were at its own lowest, then at
+        its highest, less and more what the weights may err by; missing for a group without any value; `interval`:
+        `withheld` where a unit has no value, `weight` where a weight is not the base, else that of the units
+        (`rounding`); `n_used`, `n_total` units; `coverage`: share of the weight (of units, for counts) that has a
+        value; `weight_used`; `unreliable`: units so flagged.
 
     Notes
     -----
-    For rates, value = sum(w v) / sum(w) over the units with a value.
+    For rates, value = sum(w v) / sum(w) over the units with a value. What withheld units may be is added up, as if all
+    erred in the same direction: values are not withheld at random. Errors of weights are taken independent from one
+    unit to another once what goes with the value is put aside: sd = sqrt(sum(w s (v - value))^2) / sum(w), and
+    1.96 times as much on each side. Bounds are stretched to the value, if withheld units must lie on one side of it.
 
     Examples
     --------
@@ -104,29 +112,27 @@ def pool(
     """
     known = frame["value"].notna()
     weight = frame["weight"] if kind == "rate" else pd.Series(1.0, index=frame.index)
-    lowest, highest = extremes or (frame["lower"].min(), frame["upper"].max())
-    low, high = frame["lower"].where(known, lowest), frame["upper"].where(known, highest)
+    low, high = _ends(frame, extremes, kind)
     used = known & weight.notna()
     sums = {"weight": weight.where(used)}
     if kind == "rate":
         sums |= {"all": weight, "value": (weight * frame["value"]).where(used), "low": weight * low}
         sums["high"] = weight * high
     elif kind == "count":
-        sums |= {"value": frame["value"], "low": frame["lower"].where(known)}
-        sums["high"] = frame["upper"].where(
-            known, largest_counts(frame, highest, highest_density(frame) if density is None else density)
-        )
+        sums |= {"value": frame["value"], "low": low, "high": high}
     counts = {"known": known, "used": used, "unweighted": weight.isna()}
     counts["unreliable"] = (frame["flag"] == "unreliable") & used
     interval = frame["interval"].astype("str").where(used & (frame["interval"] != "none"))
     # codes are sorted into groups once for all columns: with one sorting a column, it is most of the time
     columns = {f"sum_{name}": values for name, values in sums.items()}
+    columns |= {"low": low, "high": high}
     grouped = pd.DataFrame({**columns, **counts, "interval": interval}).groupby(frame[by])
     size = grouped.size()
     # column by column: pandas adds up several at a time in another order, and the last digit moves
     total = {name: grouped[f"sum_{name}"].sum(min_count=1) for name in sums}
     number = {name: grouped[name].sum() for name in counts}
     result = pd.DataFrame(index=size.index)
+    inexact = pd.Series(False, index=size.index)
     if kind == "rate":
         result["value"] = total["value"] / total["weight"]
         # a unit of unknown weight cannot be bounded: nor can its group
@@ -134,6 +140,14 @@ def pool(
         result["lower"] = (total["low"] / total["all"]).where(bounded)
         result["upper"] = (total["high"] / total["all"]).where(bounded)
         result["coverage"] = (total["weight"] / total["all"]).fillna(0.0)
+        if "weight_sd" in frame:
+            down, up = _weight_errors(frame.assign(middle=(low + high) / 2), by)
+            inexact = (down + up > 1e-9).reindex(size.index)  # a unit alone has no error but that of sums
+            # no pooled rate lies beyond its parts, whatever their weights
+            result["lower"] = (result["lower"] - down).clip(lower=grouped["low"].min())
+            result["upper"] = (result["upper"] + up).clip(upper=grouped["high"].max())
+        result["lower"] = result["lower"].where(~(result["lower"] > result["value"]), result["value"])
+        result["upper"] = result["upper"].where(~(result["upper"] < result["value"]), result["value"])
     elif kind == "count":
         # a sum that lacks a part is not a total: it is the lower bound of one
         result["value"] = total["value"].where(number["known"] == size)
@@ -149,22 +163,43 @@ def pool(
     result["weight_used"] = total["weight"]
     result["unreliable"] = number["unreliable"]
     all_known = result["n_used"] == result["n_total"]
-    result["interval"] = grouped["interval"].first().fillna("none").where(all_known, "secrecy")
+    result["interval"] = grouped["interval"].first().fillna("none").mask(inexact, "weight").where(all_known, withheld)
     # bounds say how far a figure could be off: where there is no figure they would say nothing
     result.loc[result["n_used"] == 0, ["lower", "upper"]] = np.nan
     result.loc[result["lower"].isna(), "interval"] = "none"
     return result[list(POOLED_COLUMNS)]
 
 
-def highest_density(frame: pd.DataFrame) -> float:
-    """The highest published count by inhabitant; missing where the inhabitants are not known."""
-    return float((frame["value"] / frame["weight"]).max()) if "weight" in frame else float("nan")
+def _ends(frame: pd.DataFrame, extremes: tuple[float, float] | None, kind: str) -> tuple[pd.Series, pd.Series]:
+    """Between which values each unit lies."""
+    if "least" in frame:
+        return frame["least"], frame["most"]
+    known = frame["value"].notna()
+    lowest, highest = extremes or (0.0 if kind == "count" else frame["lower"].min(), frame["upper"].max())
+    return frame["lower"].where(known, lowest), frame["upper"].where(known, highest)
 
 
-def largest_counts(frame: pd.DataFrame, highest: float, density: float) -> pd.Series:
-    """The most that each count can be: the highest density on its inhabitants, else the highest count."""
-    weight = frame["weight"] if "weight" in frame else pd.Series(np.nan, index=frame.index)
-    return (weight * density).fillna(highest)
+def _weight_errors(frame: pd.DataFrame, by: str) -> tuple[pd.Series, pd.Series]:
+    """By how much weights that are not the base may move each group's rate, down and up: both positive.
+
+    Needs `middle`: the value of each unit, or the middle of what it may be.
+    """
+    # in numpy: groups are many sums of the same units, and texts are slow to group
+    place, groups = pd.factorize(frame[by], sort=True)
+    inside = (place >= 0) & frame["weight"].notna().to_numpy()
+    place = place[inside]
+    names = ["weight", "middle", "weight_sd", "tilt_low", "tilt_high"]
+    weight, middle, sd, *tilts = frame.loc[inside, names].astype(float).to_numpy().T
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(place, values, minlength=len(groups))
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        usual = total(weight * middle) / total(weight)
+        shifts = [total(weight * np.exp(tilt) * middle) / total(weight * np.exp(tilt)) - usual for tilt in tilts]
+        chance = Z * np.sqrt(total((weight * sd * (middle - usual[place])) ** 2)) / total(weight)
+    down = chance - np.minimum(np.minimum(*shifts), 0.0)
+    return pd.Series(down, index=groups), pd.Series(chance + np.maximum(np.maximum(*shifts), 0.0), index=groups)
 
 
 def distribution(frame: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -255,7 +290,8 @@ def remainder(
     whole : DataFrame
         Index: the groups; `value, lower, upper` (rate in percent) and `weight` (its denominator).
     parts : DataFrame
-        One row a part: `by`, `value, lower, upper, weight`. The value may be missing.
+        One row a part: `by`, `value, lower, upper, weight`, and the columns `least, most, weight_sd, tilt_low,
+        tilt_high` of `pool` if they are there. The value may be missing.
     by : str
         Column of the groups.
     base_ratio : Series, optional
@@ -263,26 +299,26 @@ def remainder(
         the parts' weights (fiscal persons over inhabitants). The central value rescales the parts'
         weights by it; the bounds let the true ratio lie anywhere between it and 1.
     extremes : tuple of float, optional
-        Lowest and highest values of the observed distribution of parts; those of `parts` by default.
+        Between which values parts without a value lie, as in `pool`.
 
     Returns
     -------
     DataFrame
         Index: the groups; `value`, missing where a part is missing (the remainder could then not be
-        told from it); `lower`, `upper` where missing parts lie between the lowest and highest observed;
-        `weight` left; `parts_missing`.
+        told from it); `lower`, `upper`: missing parts at their highest, then at their lowest, and what the weights of
+        the parts may err by; `weight` left; `parts_missing`.
 
     Notes
     -----
-    r_out = (r W - sum r_q w_q) / (W - sum w_q). It is increasing in r, decreasing in each r_q.
+    r_out = (r W - sum r_q w_q) / (W - sum w_q). It is increasing in r, decreasing in each r_q. An error s in the
+    logarithm of w_q moves it by s w_q (r_out - r_q) / (W - sum w_q).
     """
     known = parts["value"].notna()
-    lowest, highest = extremes or (parts["lower"].min(), parts["upper"].max())
-    low, high = parts["lower"].where(known, lowest), parts["upper"].where(known, highest)
+    low, high = _ends(parts, extremes, "rate")
     scale = pd.Series(1.0, index=whole.index) if base_ratio is None else base_ratio
 
-    def outside(rate: pd.Series, part_rate: pd.Series, factor: pd.Series) -> pd.Series:
-        weight = parts["weight"] * parts[by].map(factor)
+    def outside(rate: pd.Series, part_rate: pd.Series, factor: pd.Series, tilt: pd.Series | float = 1.0) -> pd.Series:
+        weight = parts["weight"] * parts[by].map(factor) * tilt
         inner = (weight * part_rate).groupby(parts[by]).sum(min_count=1).reindex(whole.index)
         left = whole["weight"] - weight.groupby(parts[by]).sum(min_count=1).reindex(whole.index)
         return (rate * whole["weight"] - inner) / left.where(left > 0)
@@ -292,10 +328,18 @@ def remainder(
     result = pd.DataFrame({"value": outside(whole["value"], parts["value"], scale)})
     result.loc[(missing > 0) | unweighted, "value"] = np.nan
     factors = [scale, pd.Series(1.0, index=whole.index)]
-    lows = pd.concat([outside(whole["lower"], high, factor) for factor in factors], axis=1)
-    highs = pd.concat([outside(whole["upper"], low, factor) for factor in factors], axis=1)
-    result["lower"] = lows.min(axis=1).mask(unweighted)
-    result["upper"] = highs.max(axis=1).mask(unweighted)
+    tilts = [np.exp(parts[name]) for name in ("tilt_low", "tilt_high") if name in parts] or [1.0]
+    lows = pd.concat([outside(whole["lower"], high, factor, tilt) for factor in factors for tilt in tilts], axis=1)
+    highs = pd.concat([outside(whole["upper"], low, factor, tilt) for factor in factors for tilt in tilts], axis=1)
+    chance: pd.Series | float = 0.0
+    if "weight_sd" in parts:
+        weight, middle = parts["weight"] * parts[by].map(scale), (low + high) / 2
+        left = whole["weight"] - weight.groupby(parts[by]).sum().reindex(whole.index)
+        usual = parts[by].map(outside(whole["value"], middle, scale)).astype(float)
+        squares = ((parts["weight_sd"] * weight * (usual - middle)) ** 2).groupby(parts[by]).sum().reindex(whole.index)
+        chance = Z * np.sqrt(squares) / left.where(left > 0)
+    result["lower"] = (lows.min(axis=1) - chance).mask(unweighted)
+    result["upper"] = (highs.max(axis=1) + chance).mask(unweighted)
     inner_weight = (parts["weight"] * parts[by].map(scale)).groupby(parts[by]).sum().reindex(whole.index)
     result["weight"] = whole["weight"] - inner_weight
     result["parts_missing"] = missing

@@ -90,6 +90,19 @@ class Tolerance(_Record, frozen=True):
     area: float = 0.05
 
 
+class Withheld(_Record, frozen=True):
+    """What a source withholds: what is known of a value that it does not give.
+
+    Counts under `fewer_than`, and rates of which the numerator or what is left of the denominator is, are withheld;
+    `zero_too`: so is none at all. With `others_too`, other values are withheld as well (to protect these, or for
+    their quality): one that is withheld need not be small.
+    """
+
+    fewer_than: int
+    zero_too: bool = True
+    others_too: bool = False
+
+
 class Source(_Record, frozen=True):
     """A producer's publication, in one or several editions of the same form."""
 
@@ -112,6 +125,7 @@ class Source(_Record, frozen=True):
     imported: bool = False
     restriction: str = ""
     tolerance: Tolerance = Tolerance()
+    withheld: Withheld | None = None
     long: LongForm | None = None
     sheets: SheetForm | None = None
 
@@ -178,7 +192,13 @@ class Unpublished(_Record, frozen=True):
 
 
 class Indicator(_Record, frozen=True):
-    """What is measured: definition, population, unit and the series that carry it."""
+    """What is measured: definition, population, unit and the series that carry it.
+
+    `weight` is the count that stands for the base of a rate where no denominator is published; `weight_share`, the rate
+    that tells which part of it is the base. `weight_like` names indicators whose published denominators vary, beside
+    that count, as the base is thought to; by default, all those that have some, unless the count is the base
+    (`weight_is_base`).
+    """
 
     id: str
     label: Text
@@ -192,6 +212,8 @@ class Indicator(_Record, frozen=True):
     higher_is: Literal["worse", "better", "neither"] = "neither"
     range: list[float] | None = None
     weight: str | None = None
+    weight_share: str | None = None
+    weight_like: list[str] = []
     weight_is_base: bool = False
     decimals: int = 1
     caveats: dict[str, list[str]] = {}
@@ -419,8 +441,11 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             found += [f"{where}: unpublished: unknown geo_level {n!r}" for n in one.geo_levels if n not in LEVELS]
             if set(one.source) != {"fr", "en"}:
                 found.append(f"{where}: unpublished needs its source in fr and en: who says so")
-        if indicator.weight and indicator.weight not in catalogue.indicators:
-            found.append(f"{where}: unknown weight {indicator.weight!r}")
+        for name in filter(None, [indicator.weight, indicator.weight_share, *indicator.weight_like]):
+            if name not in catalogue.indicators:
+                found.append(f"{where}: unknown weight {name!r}")
+            elif name != indicator.weight and catalogue.indicators[name].kind != "rate":
+                found.append(f"{where}: {name!r} is not a rate: it tells no share of a weight")
         if indicator.kind == "rate" and not indicator.range:
             found.append(f"{where}: a rate needs its range")
         for series in indicator.series:

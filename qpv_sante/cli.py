@@ -308,7 +308,9 @@ def compare(
     territory: Place = None,
     sex: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T, F ou M.")] = "auto",
     age: Annotated[str, typer.Option(help="auto (ensemble, sinon chaque classe), _T ou une classe.")] = "auto",
-    interval: Annotated[str, typer.Option(help="bounds (arrondis et secret) ou process (hasard).")] = "auto",
+    interval: Annotated[
+        str, typer.Option(help="bounds, extremes (QPV sous secret aux extrêmes) ou process (hasard).")
+    ] = "auto",
     level: Annotated[float, typer.Option(help="Niveau de confiance de process.")] = 0.95,
     min_coverage: Annotated[
         float | None, typer.Option(help="Part des habitants que la référence doit couvrir (0,9 par défaut).")

@@ -18,12 +18,13 @@ from qpv_sante.errors import (
 from qpv_sante.geography import QPV_ZONINGS, fold
 from qpv_sante.health import published_by_qpv
 from qpv_sante.observations import AUTO
-from qpv_sante.quarter_values import classes_by_qpv, quarters_with_values
+from qpv_sante.quarter_values import classes_by_qpv, quarters_with_values, with_extremes
 from qpv_sante.references import NOTES, parse_reference, possible_references, reference_values
 from qpv_sante.territories import FRANCE, METROPOLITAN_FRANCE, Gazetteer, Territory
 
 log = logging.getLogger(__name__)
 
+INTERVALS = ("bounds", "extremes", "process")
 GROUPINGS = ("region", "department", "epci", "urban_unit", "commune", "qpv")
 COMPARISON_COLUMNS = (
     *("territory", "territory_code", "territory_level", "indicator", "year", "geo_vintage", "sex", "age"),
@@ -84,9 +85,12 @@ def compare(
     min_coverage : float, optional
         Least share of a reference's people that must have a published figure, 0.9 by default; below, its value is
         missing and the note says why.
-    interval : {"auto", "bounds", "process"}
+    interval : {"auto", "bounds", "extremes", "process"}
         `auto`: `bounds`, or the published intervals of an indicator that no source gives by QPV.
-        `bounds`: what rounding and secrecy leave unknown; exhaustive sources have no sampling error.
+        `bounds`: what rounding, secrecy and weights that are not the base leave unknown, made so that 95 % of such
+        bounds hold the true figure (`qpv_sante.unpublished`); exhaustive sources have no sampling error.
+        `extremes`: the same, with every QPV that is withheld at the lowest, then at the highest, of the values
+        published: the widest bounds, which suppose nothing of it.
         `process`: Wilson interval of each rate, as if its count were one outcome of a random process; where a
         QPV is withheld the bounds of secrecy stay. Limits of difference and ratio combine them by MOVER for a
         `rest_of_` reference, and add them, wider, for a reference that contains the QPV.
@@ -100,13 +104,16 @@ def compare(
     DataFrame
         One row a territory, columns of `COMPARISON_COLUMNS`. Values are in the indicator's `unit`;
         `difference` is QPV less reference, `ratio` QPV over reference. Rates over several QPV are
-        weighted by their denominator, else by the fallback that `weight` names: never a mean of means.
+        weighted by their denominator, estimated for the QPV that have none, else by what `weight` names: never a mean
+        of means.
         Medians, decile ratios and scores are not aggregated: over several QPV `qpv_value` is missing and
         the columns `qpv_min` to `qpv_max` describe their distribution (unweighted). `n_used` of `n_total`
-        QPV have a value; `coverage` is their share of the weight, of the inhabitants for counts, of the QPV where
-        neither is known. A count is given only if every QPV has one; bounds stay. `interval` names what the bounds
-        express: `rounding`, `secrecy` (QPV without a value at the lowest, then the highest, of the
-        observed distribution) or `process`.
+        QPV have a value; `coverage` is their share of the weight, of the inhabitants where there is none;
+        `attrs["coverage_base"]` names it. It is the same in every call: a QPV whose weight is not known counts for a
+        usual one. A count is given only if every QPV has one; bounds stay. `interval` names what the bounds express,
+        the last of these that holds: `rounding`; `weight` (and weights that are not the base of the rate); `secrecy`
+        (and QPV withheld, between what their other years or the published QPV tell), or `extremes`; `process` if asked
+        for.
 
         `kind` and `perimeter` say whose figure `value, lower, upper, n` is: `qpv` (`in_qpv`: the same as `qpv_value`),
         `published` (`all`: a region or department, for an indicator that no source gives by QPV; `qpv_value` is then
@@ -210,13 +217,23 @@ def _compared(
         place = METROPOLITAN_FRANCE
         apart -= len(places.qpv_in(place, geo_vintage))
     quarters = quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
+    if interval == "extremes":
+        quarters = with_extremes(quarters, known.kind)
     members = group_members(quarters, places, by, place, geo_vintage)
-    field, pooled, spread = _pooled(quarters, members, known.kind)
+    field, pooled, spread = _pooled(members, known.kind, "extremes" if interval == "extremes" else "secrecy")
     if parsed is None or field.empty:  # a reference is set against QPV of which something is published
         other = pooled.iloc[:0].assign(source="", note="")
     else:
         other = reference_values(
-            parsed, known, field, quarters[quarters["in_field"]], year=year, lang=lang, sex=sex, age=age
+            parsed,
+            known,
+            field,
+            quarters[quarters["in_field"]],
+            year=year,
+            lang=lang,
+            withheld="extremes" if interval == "extremes" else "secrecy",
+            sex=sex,
+            age=age,
         )
         other = with_enough_coverage(other, min_coverage, lang)
         if other[["value", "lower"]].isna().all(axis=None) and known.kind in aggregation.POOLED_KINDS:
@@ -227,7 +244,7 @@ def _compared(
             )
     pooled, other = _with_every_group(pooled, other, members, lang)
     if interval == "process":
-        check_process(known, str(quarters["weight_base"].iloc[0]))
+        check_process(known, quarters)
         pooled = _process(pooled, level)
         other = _process(other, level) if parsed else other
     gaps = aggregation.difference_bounds(pooled, other, disjoint=parsed is not None and parsed.is_rest)
@@ -283,27 +300,22 @@ def _is_all_france(place: Territory | None) -> bool:
 
 
 def _pooled(
-    quarters: pd.DataFrame, members: pd.DataFrame, kind: str
+    members: pd.DataFrame, kind: str, withheld: str = "secrecy"
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Members in the field of the source, their pooled value by group, and their distribution."""
-    observed = quarters.dropna(subset=["value"])
-    extremes = (float(observed["lower"].min()), float(observed["upper"].max()))
     # QPV that the source does not list are counted, and say nothing of those that it withholds
     field = members[members["in_field"]]
-    density = aggregation.highest_density(observed)
-    pooled = aggregation.pool(field, "group", kind=kind, extremes=extremes, density=density)
+    pooled = aggregation.pool(field, "group", kind=kind, withheld=withheld)
     return field, pooled, aggregation.distribution(field, "group").add_prefix("qpv_")
 
 
-def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, lang: str) -> pd.DataFrame:
+def quarters_together(members: pd.DataFrame, kind: str, lang: str) -> pd.DataFrame:
     """The QPV side of `compare` alone, with a status that no reference weighs on.
 
     Parameters
     ----------
-    quarters : DataFrame
-        As `quarters_with_values` gives it: every QPV of the zoning.
     members : DataFrame
-        As `group_members` gives it.
+        As `group_members` gives it, of QPV as `quarters_with_values` gives them.
     kind : str
         Kind of the indicator.
     lang : {"fr", "en"}
@@ -315,7 +327,7 @@ def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, 
         Index: the groups. `value, lower, upper, interval, n_used, n_total, coverage, unreliable, flag`, and `note`: how
         many QPV are outside the field of the source.
     """
-    _, pooled, spread = _pooled(quarters, members, kind)
+    _, pooled, spread = _pooled(members, kind)
     pooled, nothing = _with_every_group(pooled, pooled.iloc[:0].assign(source="", note=""), members, lang)
     flag = _flag(pooled, nothing, spread, members.groupby("group")["in_field"].any(), kind)
     return pooled.assign(flag=flag, note=nothing["note"])
@@ -324,7 +336,7 @@ def quarters_together(quarters: pd.DataFrame, members: pd.DataFrame, kind: str, 
 def _check_arguments(by: str | None, interval: str, geo_vintage: int) -> None:
     if by is not None and by not in GROUPINGS:
         raise UnknownNameError(f"Unknown grouping by={by!r}. {did_you_mean(by, GROUPINGS)} None gives one row.")
-    intervals = (AUTO, "bounds", "process")
+    intervals = (AUTO, *INTERVALS)
     if interval not in intervals:
         raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, intervals)}")
     if geo_vintage not in QPV_ZONINGS:
@@ -403,8 +415,7 @@ def _with_every_group(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Groups outside the field of the source, and QPV outside it, counted and told."""
     groups = members.groupby("group")["in_field"].agg(["size", "sum"])
-    # without a weight for every QPV, the share is that of the QPV
-    people = members["weight"] if members["weight"].notna().all() else pd.Series(1.0, index=members.index)
+    people = members["people"]
     covered = people.where(members["value"].notna(), 0.0).groupby(members["group"]).sum()
     left_out = groups["size"] - groups["sum"]
     pooled, other = pooled.reindex(groups.index), other.reindex(groups.index)
@@ -425,20 +436,24 @@ def _joined(notes: pd.Series, more: pd.Series) -> pd.Series:
     return (notes + " ; ").where(notes != "", "") + more
 
 
-def check_process(indicator: Indicator, weight_base: str) -> None:
+def check_process(indicator: Indicator, quarters: pd.DataFrame | None = None) -> None:
     """Refuse to speak of chance where the number of persons or households behind a rate is not known.
 
     Raises
     ------
     ComparabilityError
-        Not a rate in percent, or a rate whose weight counts something else than its own base.
+        Not a rate in percent, or a rate whose weight counts something else than its own base for one of `quarters`.
     """
     if indicator.kind != "rate" or indicator.range != [0, 100]:
         raise ComparabilityError(
             f"What chance would do needs a rate in percent and the number behind it; {indicator.id} is a "
             f"{indicator.kind}. A count ranks sizes, and a median has no number behind it here."
         )
-    if weight_base != "denominator" and not indicator.weight_is_base:
+    if quarters is None or indicator.weight_is_base:
+        return
+    bases = quarters.loc[quarters["value"].notna(), "weight_base"]
+    if (bases != "denominator").any():
+        weight_base = bases[bases != "denominator"].iloc[0]
         raise ComparabilityError(
             f"{indicator.id} is published without its denominator ({indicator.population['en'].lower()}): its weight, "
             f"{weight_base}, counts something else, and intervals made of it would be too narrow. "
@@ -465,7 +480,7 @@ def _process(pooled: pd.DataFrame, level: float) -> pd.DataFrame:
 
 def _joint_interval(a: pd.Series, b: pd.Series) -> pd.Series:
     """What the bounds of a gap express: the least certain of the two sides."""
-    order = ["none", "rounding", "process", "sampling", "model", "secrecy"]
+    order = ["none", "rounding", "weight", "process", "sampling", "model", "secrecy", "extremes"]
     rank = pd.concat([a.map(order.index), b.map(order.index)], axis=1).max(axis=1)
     return rank.map(dict(enumerate(order)))
 

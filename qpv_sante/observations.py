@@ -39,7 +39,9 @@ INTERVAL_LABELS: dict[str, dict[str, str]] = {
     "none": {"fr": "sans borne", "en": "no bounds"},
     "sampling": {"fr": "intervalle de confiance", "en": "confidence interval"},
     "rounding": {"fr": "bornes de l'arrondi", "en": "bounds of rounding"},
+    "weight": {"fr": "bornes de la pondération", "en": "bounds of the weights"},
     "secrecy": {"fr": "bornes du secret", "en": "bounds of secrecy"},
+    "extremes": {"fr": "bornes extrêmes du secret", "en": "extreme bounds of secrecy"},
     "model": {"fr": "intervalle du modèle", "en": "model interval"},
     "process": {"fr": "fluctuation aléatoire", "en": "random fluctuation"},
 }

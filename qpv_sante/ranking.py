@@ -117,10 +117,10 @@ def rank(
     known = catalogue().indicator(indicator)
     lang = style.check_lang(lang)
     if known.kind != "rate":
-        comparison.check_process(known, "none")
+        comparison.check_process(known)
     sex, age = quarter_values.one_class(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
-    comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
+    comparison.check_process(known, quarters)
     places = loading.gazetteer()
     place = places.resolve(territory)
     inside = quarters[quarters["geo_code"].isin(places.qpv_in(place, geo_vintage)["geo_code"])]

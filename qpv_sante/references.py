@@ -8,14 +8,16 @@ the urban unit, the department, the region, the country, or any territory given 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
-from qpv_sante import aggregation, loading
+from qpv_sante import aggregation, loading, store
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.reference_units import Figures
 from qpv_sante.territories import COMPOSITE, METROPOLITAN_FRANCE, Gazetteer, Territory
+from qpv_sante.unpublished import value_ranges
 
 REFERENCES: dict[str, dict[str, str]] = {
     "commune": {"fr": "communes qui accueillent les QPV", "en": "communes that host the QPV"},
@@ -35,9 +37,9 @@ NOTES: dict[str, dict[str, str]] = {
     "subtracted": {"fr": "QPV retirés par soustraction", "en": "QPV taken out by subtraction"},
     "bases": {
         "fr": "bases différentes (personnes des ménages fiscaux, population municipale) : poids des QPV ramenés à la "
-        "première ; les bornes couvrent les deux, mais non l'écart d'années entre les deux populations",
-        "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled, bounds cover both, not the "
-        "years between the two populations",
+        "première ; les bornes couvrent les deux, et l'évolution de la population entre les deux années",
+        "en": "bases differ (fiscal persons, municipal population): QPV weights rescaled; bounds cover both, and "
+        "the change of the population between the two years",
     },
     "neighbours": {
         "fr": "avec {number} autres territoires que des QPV à cheval relient : {names}",
@@ -160,6 +162,7 @@ def reference_values(
     year: int,
     lang: str = "fr",
     figures: Figures | None = None,
+    withheld: str = "secrecy",
     **classes: str,
 ) -> pd.DataFrame:
     """Value of the reference of each group of QPV.
@@ -171,13 +174,14 @@ def reference_values(
     members : DataFrame
         One row a group and QPV: `group` and the QPV's row of the gazetteer.
     parts : DataFrame
-        All QPV of the zoning with `geo_code, value, lower, upper, flag, weight, weight_base`, to be
-        taken out of a rest.
+        All QPV of the zoning as `quarter_values.quarters_with_values` gives them, to be taken out of a rest.
     year : int
     lang : {"fr", "en"}
         Language of `note`.
     figures : Figures, optional
         Figures of this indicator and year that another reference may have read already.
+    withheld : {"secrecy", "extremes"}
+        What bounds say of figures that are withheld: between what the others tell of them, or the widest.
     **classes
         `sex` and `age`.
 
@@ -207,7 +211,8 @@ def reference_values(
     figures = figures or Figures(indicator, year, sex=classes["sex"], age=classes["age"])
     level = _level_of_figures(reference, figures)
     units = figures.units(host, reference.level, level, places)
-    pooled = aggregation.pool(units, "group", kind=indicator.kind, extremes=figures.extremes(level))
+    units = _with_ranges(units, figures, level, widest=withheld == "extremes")
+    pooled = aggregation.pool(units, "group", kind=indicator.kind, withheld=withheld)
     pooled["source"] = units.groupby("group")["source"].agg(lambda keys: ", ".join(sorted(set(keys.dropna()))))
     pooled["note"] = "" if level == reference.level else NOTES["pooled"][lang].format(level=_PLURAL[level][lang])
     if level == reference.level and level in _CHANGING:
@@ -215,7 +220,7 @@ def reference_values(
     if reference.is_rest:
         weight = units.groupby("group")["weight"].sum(min_count=1)
         inhabitants = _inhabitants(host, reference.level, places.communes)
-        pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang)
+        pooled = _rest(pooled, weight, inside, parts, inhabitants, indicator, lang, withheld)
         pooled["note"] = _with_neighbours(pooled["note"], host, members, reference.level, places, lang)
     else:
         pooled["note"] = _with_reasons(pooled, units, indicator.kind, figures.vintage(level), lang)
@@ -240,6 +245,59 @@ def _with_reasons(pooled: pd.DataFrame, units: pd.DataFrame, kind: str, vintage:
     )
     reason = reason.mask(part, lacking)
     return pooled["note"].mask(missing, (pooled["note"] + " ; ").where(pooled["note"] != "", "") + reason)
+
+
+def _with_ranges(units: pd.DataFrame, figures: Figures, level: str, *, widest: bool) -> pd.DataFrame:
+    """Units with `least` and `most`, told by the whole level: the same whatever the groups.
+
+    `widest`: those without a value at the extremes of the published ones.
+    """
+    missing = units["value"].isna()
+    if not missing.any():
+        return units
+    figure = (figures.indicator.id, figures.year, figures.sex, figures.age)
+    ranges = _ranges(store.stamps(), level, *figure)
+    codes = units.loc[missing, "geo_code"]
+    found = {"least": units["lower"].copy(), "most": units["upper"].copy()}
+    for name, ends in found.items():
+        # units that the source does not list are told by the distribution alone
+        ends[missing] = codes.map(ranges[name]).astype(float).fillna(ranges[name].iloc[-1])
+    if widest:
+        lowest, highest = figures.extremes(level)
+        found["least"] = found["least"].mask(missing, found["least"].clip(upper=lowest))
+        found["most"] = found["most"].mask(missing, found["most"].clip(lower=highest))
+    return units.assign(**found)
+
+
+@lru_cache(maxsize=16)
+def _ranges(stamps: tuple[object, ...], level: str, indicator_id: str, year: int, sex: str, age: str) -> pd.DataFrame:
+    """Between which values each withheld unit of a level lies; index: the codes, then one for units not listed.
+
+    Read once, and again when a build or an import changes.
+    """
+    known, figures = catalogue().indicator(indicator_id), Figures(catalogue().indicator(indicator_id), year, sex, age)
+    columns = ["geo_code", "value", "lower", "upper", "weight"]
+    frame = figures.at(level)[columns].drop_duplicates("geo_code").reset_index(drop=True)
+    frame.loc[len(frame)] = ["", *[float("nan")] * 4]
+    others = []
+    for other in _nearest_years(figures, level):
+        rows = loading.load_observations(indicator_id, geo_level=level, year=other, sex=sex, age=age)
+        others.append(
+            frame["geo_code"].map(rows.drop_duplicates("geo_code").set_index("geo_code")["value"]).astype(float)
+        )
+    rule = catalogue().source(str(figures.at(level)["source"].iloc[0])).withheld
+    # sizes are those of denominators: counts of communes and IRIS come without inhabitants
+    limits = known.range or ([0.0, float("inf")] if known.kind == "count" else None)
+    ranges = value_ranges(frame, others, limits=limits, rule=rule)
+    return ranges.set_axis(frame["geo_code"])[frame["value"].isna().to_numpy()]
+
+
+def _nearest_years(figures: Figures, level: str) -> list[int]:
+    """Other years of a level, nearest first; one is enough for the many communes and IRIS."""
+    wanted = (level, figures.sex, figures.age)
+    records = catalogue().published(figures.indicator.id)
+    years = {int(str(r["year"])) for r in records if (r["geo_level"], r["sex"], r["age"]) == wanted} - {figures.year}
+    return sorted(years, key=lambda one: (abs(one - figures.year), one))[:1]
 
 
 def _level_of_figures(reference: Reference, figures: Figures) -> str:
@@ -355,33 +413,34 @@ def _rest(
     inhabitants: pd.Series,
     indicator: Indicator,
     lang: str,
+    withheld: str,
 ) -> pd.DataFrame:
     """The reference, of that weight, less every QPV that lies in it.
 
     What a withheld one may be is told by all the QPV, so that the bounds are the same whatever the territory asked for.
     """
     parts = inside.merge(quarters, on="geo_code")
-    extremes = (float(quarters["lower"].min()), float(quarters["upper"].max()))
     complete = whole.assign(weight=weight)
     note, ratio = NOTES["subtracted"][lang], None
     if indicator.kind == "count":
-        taken = parts.groupby("group")["value"].sum()  # of the published parts: without any, the whole is the most
+        taken = parts.groupby("group")["value"].sum()
         rest = complete.assign(value=complete["value"] - taken, parts_missing=0)
         missing = parts["value"].isna().groupby(parts["group"]).sum()
         rest["parts_missing"] = missing.reindex(rest.index).fillna(0).astype(int)
-        largest = aggregation.largest_counts(parts, extremes[1], aggregation.highest_density(quarters))
-        most = parts["upper"].where(parts["value"].notna(), largest)
-        rest["lower"] = complete["lower"] - most.groupby(parts["group"]).sum().reindex(rest.index)
-        rest["upper"] = complete["upper"] - taken
+        inner = parts.groupby("group")[["least", "most"]].sum().reindex(rest.index)
+        rest["lower"], rest["upper"] = complete["lower"] - inner["most"], complete["upper"] - inner["least"]
         rest.loc[rest["parts_missing"] > 0, "value"] = float("nan")
     else:
-        if (parts["weight_base"] != "denominator").any():
+        # weights that are denominators, or estimates of them, are in the base of the whole already
+        if quarters["denominator"].isna().all():
             ratio = complete["weight"] / inhabitants.reindex(complete.index)
             note += " ; " + NOTES["bases"][lang]
-        rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio, extremes=extremes)
+        rest = aggregation.remainder(complete, parts, "group", base_ratio=ratio)
     low, high = indicator.range or [float("-inf"), float("inf")]
     outside = (rest["value"] < low) | (rest["value"] > high) | (rest["upper"] < low) | (rest["lower"] > high)
-    withheld = rest["parts_missing"] > 0
+    missing = rest["parts_missing"] > 0
+    weighed = (parts["weight_sd"] > 0).groupby(parts["group"]).any().reindex(rest.index, fill_value=False)
+    interval = whole["interval"].mask(weighed & ~whole["interval"].isin(["secrecy", "extremes"]), "weight")
     # what is left cannot be less than nothing: impossible bounds stop at the indicator's own
     floor = 0.0 if indicator.kind == "count" else low
     result = whole.assign(
@@ -389,11 +448,11 @@ def _rest(
         lower=rest["lower"].where(outside, rest["lower"].clip(lower=floor)),
         upper=rest["upper"].where(outside, rest["upper"].clip(upper=high)),
         weight_used=rest["weight"],
-        interval=whole["interval"].mask(withheld, "secrecy"),
+        interval=interval.mask(missing, withheld),
         note=note,
         unreliable=whole["unreliable"].mask(outside, whole["n_used"].clip(lower=1)),
     )
     said = rest["parts_missing"].map(lambda number: " ; " + NOTES["withheld"][lang].format(number=number))
-    result.loc[withheld, "note"] += said
+    result.loc[missing, "note"] += said
     result.loc[outside, "note"] += " ; " + NOTES["out_of_range"][lang].format(low=low, high=high)
     return result

@@ -267,6 +267,13 @@ def remembered(key: tuple[Hashable, ...], make: Callable[[], pd.DataFrame]) -> p
     return known[key].copy(deep=False)
 
 
+def stamps() -> tuple[object, ...]:
+    """What changes when a build, the snapshot or an import does: for what is made of their tables and kept."""
+    from qpv_sante.imports.records import record_stamps
+
+    return (*((one.path, manifests.stamp(one.path)) for one in open_stores()), *record_stamps())
+
+
 def open_stores(root: Path | None = None) -> list[Store]:
     """The stores to read, best first: the build in use if it is whole, then the embedded snapshot.
 

@@ -74,8 +74,11 @@ def test_counts_are_summed_only_if_none_is_withheld():
     row = aggregation.pool(units([10, 30, np.nan], [100, 100, 50]), "group", kind="count").loc["A"]
     assert np.isnan(row["value"])
     assert (row["lower"], row["n_used"], row["interval"]) == (40, 2, "secrecy")
-    # at most the highest density, 30 per 100, on 50 people
-    assert row["upper"] == pytest.approx(40 + 15)
+    # at most as many as the largest; what its inhabitants tell is in `least` and `most`
+    assert row["upper"] == pytest.approx(40 + 30)
+    told = units([10, 30, np.nan], [100, 100, 50]).assign(least=[10, 30, 5], most=[10, 30, 15])
+    row = aggregation.pool(told, "group", kind="count").loc["A"]
+    assert (row["lower"], row["upper"]) == (45, 55)
 
 
 @pytest.mark.parametrize("kind", ["median", "score", "standardised_rate"])

@@ -217,7 +217,12 @@ def test_the_figure_of_a_territory_draws_values_bounds_and_what_is_missing(occit
     said = _texts(axes, "nothing")
     assert len(said) == total.sum()
     assert said[0] == "total des QPV"
-    assert "total des QPV : entre 37 444 et" in said[2]
+    # what is published, and what the withheld ones cannot be less than
+    shown = qs.load_observations("disability_allowance_recipients", geo_level="qpv", year=2020, territory="Occitanie")
+    withheld = occitanie[total].set_index("indicator").loc["disability_allowance_recipients"]
+    assert shown["value"].sum() < withheld["lower"] < withheld["upper"]
+    ends = [plain(style.format_number(withheld[end], 0)) for end in ("lower", "upper")]
+    assert any(f"total des QPV : entre {ends[0]} et {ends[1]}" in text for text in said)
     assert not rows.loc[total, [name for name in rows if name.startswith("x_")]].notna().any(axis=None)
 
 

@@ -22,7 +22,10 @@ INTERVALS: dict[str, dict[str, str]] = {
     "fr": {
         "rounding": "Bornes d'arrondi (souvent plus étroites que le symbole)",
         "rounding, secrecy": "Bornes d'arrondi ou, là où des QPV manquent, de secret statistique",
+        "rounding, secrecy, weight": "Bornes d'arrondi, de pondération ou, là où des QPV manquent, de secret",
         "secrecy": "Bornes tenant compte du secret statistique",
+        "weight": "Bornes d'arrondi et de pondération",
+        "extremes": "Bornes extrêmes : QPV sous secret aux valeurs extrêmes",
         "sampling": "Intervalle de confiance (échantillonnage)",
         "process": "Intervalle de confiance (fluctuation aléatoire)",
         "model": "Intervalle du modèle",
@@ -31,7 +34,10 @@ INTERVALS: dict[str, dict[str, str]] = {
     "en": {
         "rounding": "Rounding bounds (often narrower than the marker)",
         "rounding, secrecy": "Rounding bounds or, where some QPV are missing, secrecy bounds",
+        "rounding, secrecy, weight": "Bounds of rounding, of weights and, where some QPV are missing, of secrecy",
         "secrecy": "Bounds that allow for statistical secrecy",
+        "weight": "Bounds of rounding and of weights",
+        "extremes": "Extreme bounds: withheld QPV at the extreme values",
         "sampling": "Confidence interval (sampling)",
         "process": "Confidence interval (random fluctuation)",
         "model": "Model interval",
@@ -165,8 +171,14 @@ def used_note(used: float, total: float, missing: Mapping[str, int], lang: style
 
 def interval_label(kinds: Iterable[Any], lang: style.Lang) -> str:
     """Words for what intervals express."""
-    named = ", ".join(sorted({str(kind) for kind in kinds if isinstance(kind, str) and kind not in ("", "none")}))
-    return INTERVALS[lang].get(named, INTERVALS[lang][""])
+    named = {str(kind) for kind in kinds if isinstance(kind, str) and kind not in ("", "none")}
+    if named <= {"rounding", "weight", "secrecy", "extremes"}:
+        # each of these holds what the one before it does
+        if "extremes" in named:
+            named = {"extremes"}
+        elif "weight" in named:
+            named = {"rounding", "weight", "secrecy"} if "secrecy" in named else {"weight"}
+    return INTERVALS[lang].get(", ".join(sorted(named)), INTERVALS[lang][""])
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:

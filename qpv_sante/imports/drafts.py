@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 
 from qpv_sante import loading, observations
-from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Table, core_catalogue
+from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Table, Withheld, core_catalogue
 from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
 from qpv_sante.geography import check_level
 from qpv_sante.imports import records
@@ -18,6 +18,7 @@ from qpv_sante.imports.checks import check_territories, check_values, zoning_of
 from qpv_sante.imports.metadata import (
     Measure,
     Metadata,
+    Secrecy,
     choose_columns,
     indicator_of,
     known_headings,
@@ -133,10 +134,11 @@ def make_draft(
     frame = frame.assign(geo_vintage=vintage)
     check_territories(frame["geo_code"], frame["line"], found.geo_level, vintage, places, where=where)
     check_values(pd.concat([frame, totals]), indicators, declared, where=where)
+    marked = bool((frame["flag"] == "suppressed").any())
     frame, withheld = withhold(frame, declared.secrecy, indicators, where=where)
     refuse_recomputable(frame, totals, indicators, level=found.geo_level, places=places, where=where)
     edition = str(declared.edition if declared.edition is not None else frame["year"].max())
-    described = _source(source, path, declared, found.reader, where)
+    described = _source(source, path, declared, found.reader, where, marked=marked)
     long = frame.assign(source=described.key(edition), geo_level=found.geo_level)
     stored = stored_rows(indicators, known, root, without=described.key(edition))
     if found.geo_level == "qpv":
@@ -268,7 +270,7 @@ def _indicators(
     return used, defined
 
 
-def _source(source: str, path: Path, declared: Metadata, reader: str, where: str) -> Source:
+def _source(source: str, path: Path, declared: Metadata, reader: str, where: str, *, marked: bool) -> Source:
     absent = [name for name in ("title", "producer", "licence") if not getattr(declared, name)]
     if absent:
         raise CatalogueError(
@@ -289,7 +291,19 @@ def _source(source: str, path: Path, declared: Metadata, reader: str, where: str
         vintage=[],
         imported=True,
         restriction=declared.restriction,
+        withheld=_withheld(declared.secrecy, marked=marked),
     )
+
+
+def _withheld(rule: Secrecy | None, *, marked: bool) -> Withheld | None:
+    """The rule of secrecy in the catalogue's terms.
+
+    A producer who withheld figures himself also withholds those that would reveal a small count by subtraction.
+    """
+    if rule is None:
+        return None
+    others = marked or rule.applied_by_producer
+    return Withheld(fewer_than=rule.threshold, zero_too=rule.zero_is_secret, others_too=others)
 
 
 def _series(

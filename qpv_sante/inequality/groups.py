@@ -150,7 +150,7 @@ def summarize_inequality(
             f"{indicator} ({geo_vintage} zoning, {year}): {len(table)} group with a value; an inequality needs two."
         )
     if interval == "process":
-        comparison.check_process(known, str(quarters["weight_base"].iloc[0]))
+        comparison.check_process(known, quarters)
     share = table["estimate"] / 100
     se = 100 * np.sqrt(share * (1 - share) / table["population"]) if interval == "process" else None
     indexed = table.set_index("group")

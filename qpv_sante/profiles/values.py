@@ -164,7 +164,7 @@ def _positions(
     for indicator, year in years.items():
         known, quarters = catalogue().indicator(indicator), frames[indicator]
         members = subject.members(quarters)
-        own = _own(subject, known, quarters, members, lang)
+        own = _own(subject, known, members, lang)
         source = str(quarters["source"].dropna().iloc[0])
         row: dict[str, Any] = {
             "geo_level": subject.place.level,
@@ -205,16 +205,14 @@ def _positions(
     return frame
 
 
-def _own(
-    subject: Subject, known: Indicator, quarters: pd.DataFrame, members: pd.DataFrame, lang: style.Lang
-) -> dict[str, Any]:
+def _own(subject: Subject, known: Indicator, members: pd.DataFrame, lang: style.Lang) -> dict[str, Any]:
     """The value of the subject, what it rests on, and why there is none."""
     if subject.is_quarter:
         row = members.iloc[0]
         published = int(pd.notna(row["value"]))
         own = {part: row[part] for part in ("value", "lower", "upper", "interval", "flag")}
         return own | {"n_used": published, "n_total": 1, "coverage": float(published), "note": ""}
-    together = comparison.quarters_together(quarters, members, known.kind, lang).iloc[0]
+    together = comparison.quarters_together(members, known.kind, lang).iloc[0]
     own = {part: together[part] for part in ("value", "lower", "upper", "interval", "flag", "n_used", "n_total")}
     own["coverage"] = together["coverage"]
     reason = ""
