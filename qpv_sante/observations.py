@@ -42,6 +42,7 @@ INTERVAL_LABELS: dict[str, dict[str, str]] = {
     "secrecy": {"fr": "bornes du secret", "en": "bounds of secrecy"},
     "model": {"fr": "intervalle du modèle", "en": "model interval"},
     "process": {"fr": "fluctuation aléatoire", "en": "random fluctuation"},
+    "between_qpv": {"fr": "variation entre QPV", "en": "variation between QPV"},
 }
 INTERVALS = tuple(INTERVAL_LABELS)
 

@@ -7,6 +7,7 @@ import pandas as pd
 from qpv_sante import aggregation, loading, store
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import UnavailableLevelError
+from qpv_sante.years import best_covered_year
 
 
 def quarters_with_values(
@@ -73,7 +74,7 @@ def _quarters_with_values(indicator: Indicator, *, geo_vintage: int, year: int, 
 
 
 def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
-    """The count that the catalogue names as weight, of the nearest year in the same zoning."""
+    """The count that the catalogue names as weight, of the best covered and nearest year in the same zoning."""
     if indicator.weight is None:
         raise UnavailableLevelError(
             f"{indicator.id} is published without its denominator, and the catalogue names no fallback weight."
@@ -82,9 +83,8 @@ def _fallback_weight(indicator: Indicator, codes: pd.Series, geo_vintage: int, y
 
 
 def _nearest_counts(indicator: str, codes: pd.Series, geo_vintage: int, year: int) -> tuple[pd.Series, str]:
-    """A count by QPV, of the nearest year in the same zoning, and its name with that year."""
+    """A count by QPV, of the best covered and nearest year in the same zoning, and its name with that year."""
     every = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage)
-    # the later of two years at the same distance: populations are published late
-    nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
+    nearest = best_covered_year(every, codes, near=year)
     values = every[every["year"] == nearest].set_index("geo_code")["value"]
     return codes.map(values), f"{indicator} {nearest}"

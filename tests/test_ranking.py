@@ -173,3 +173,56 @@ def test_own_groups_are_pooled_by_their_denominators():
 def test_wrong_groups_are_answered():
     with pytest.raises(UnknownNameError, match="Did you mean 'poverty_quintile'"):
         qs.summarize_inequality("c2s_share", "poverty_quintiles", geo_vintage=2015, year=2022)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "d", "sii", "entered"),
+    [("rsa_recipient_share", 12.96, -15.65, 1319), ("single_parent_recipient_share", 2.15, -2.09, 1321)],
+)
+def test_quintiles_are_ranked_by_the_year_that_covers_the_quarters_best(indicator, d, sii, entered):
+    """Poverty of 2021 is as near to 2020 as that of 2019, and withheld for 288 metropolitan QPV."""
+    summary = qs.summarize_inequality(indicator, geo_vintage=2015, year=2020, measures=["d", "sii"])
+    assert summary["value"].tolist() == pytest.approx([d, sii], abs=0.01)
+    assert set(summary["rank_year"]) == {2019} == {summary.attrs["rank_year"]}
+    assert "2019" in summary.attrs["notes"][0]
+    groups = pd.DataFrame(summary.attrs["groups"])
+    assert summary.loc["d", "n_used"] == entered == groups["n_used"].sum()
+    asked = qs.summarize_inequality(indicator, geo_vintage=2015, year=2020, measures=["d"], rank_year=2021)
+    assert asked.loc["d", "n_used"] == pd.DataFrame(asked.attrs["groups"])["n_used"].sum() < 1000
+    assert asked.loc["d", "rank_year"] == 2021
+
+
+def test_by_territory_what_entered_is_counted_once():
+    summary = qs.summarize_inequality("c2s_share", "region", geo_vintage=2015, year=2022, measures=["bgv"])
+    rows = qs.load_observations("c2s_share", geo_level="qpv", geo_vintage=2015, year=2022)
+    assert summary.loc["bgv", "n_used"] == rows["value"].notna().sum()
+    assert summary["rank_year"].isna().all()
+
+
+def test_qpv_drawn_again_give_wider_intervals_than_chance_among_persons():
+    asked = {"geo_vintage": 2015, "year": 2022, "measures": ["d", "sii", "bgsd"]}
+    between = qs.summarize_inequality("c2s_share", interval="between_qpv", draws=300, **asked)
+    process = qs.summarize_inequality("c2s_share", interval="process", draws=300, **asked)
+    pd.testing.assert_series_equal(between["value"], process["value"])
+    width, narrow = (frame["upper"] - frame["lower"] for frame in (between, process))
+    assert (width > 4 * narrow).all()
+    assert set(between["interval"]) == {"between_qpv"}
+    # the linearised error of each group's ratio
+    errors = pd.DataFrame(between.attrs["groups"])["se"]
+    assert between.loc["d", "se"] == pytest.approx((errors.iloc[0] ** 2 + errors.iloc[-1] ** 2) ** 0.5)
+    pd.testing.assert_frame_equal(
+        between, qs.summarize_inequality("c2s_share", interval="between_qpv", draws=300, **asked)
+    )
+
+
+def test_where_qpv_drawn_again_say_nothing_there_is_no_interval_and_a_reason():
+    asked = {"geo_vintage": 2015, "year": 2020, "territory": "Hérault", "interval": "between_qpv", "lang": "en"}
+    status = qs.summarize_inequality("single_parent_recipient_share", "qpv_status", measures=["d"], **asked)
+    assert status["lower"].isna().all()
+    assert any("outside is not made of QPV" in note for note in status.attrs["notes"])
+    own = pd.Series(["north", "south", "south"], index=["QP034001", "QP034002", "QP034003"])
+    alone = qs.summarize_inequality("c2s_share", own, measures=["d"], **asked | {"year": 2022, "territory": "Béziers"})
+    assert alone["lower"].isna().all()
+    assert any("single QPV (north)" in note for note in alone.attrs["notes"])
+    with pytest.raises(UnknownNameError, match="between_qpv"):
+        qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, interval="between_quarters")
