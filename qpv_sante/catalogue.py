@@ -179,6 +179,13 @@ class Series(_Record, frozen=True):
         return {column: [given] if isinstance(given, str) else given for column, given in self.rows.items()}
 
 
+class Examined(_Record, frozen=True):
+    """Years between which a break was suspected, and that do compare: see `qpv_sante.discontinuities`."""
+
+    years: list[int]
+    why: str
+
+
 class Indicator(_Record, frozen=True):
     """What is measured: definition, population, unit and the series that carry it."""
 
@@ -200,6 +207,11 @@ class Indicator(_Record, frozen=True):
     selects_qpv: bool = False
     estimable: bool = False
     incomparable_years: list[list[int]] = []
+    examined: list[Examined] = []
+
+    def family(self, year: int) -> int:
+        """Number of the group of years that compare with this one; one group for all by default."""
+        return next((number for number, years in enumerate(self.incomparable_years) if year in years), -1)
 
 
 class Catalogue(_Record, frozen=True):
@@ -409,6 +421,10 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             found.append(f"{where}: texts are given in fr and en, no other language and none missing")
         if indicator.weight and indicator.weight not in catalogue.indicators:
             found.append(f"{where}: unknown weight {indicator.weight!r}")
+        published = {int(str(record["year"])) for record in _published_years(catalogue, indicator)}
+        for one in indicator.examined:
+            if len(one.years) < 2 or not set(one.years) <= published:
+                found.append(f"{where}: `examined` names two or more published years, not {one.years}")
         if indicator.kind == "rate" and not indicator.range:
             found.append(f"{where}: a rate needs its range")
         for series in indicator.series:
@@ -433,6 +449,12 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             if series.note and any(series.note not in table.notes for table in source.tables):
                 found.append(f"{where}, {series.source}: unknown note {series.note!r}")
     return found
+
+
+def _published_years(catalogue: Catalogue, indicator: Indicator) -> list[dict[str, object]]:
+    """As `Catalogue.published`, and nothing for an indicator that names a source that is not there."""
+    known = all(series.source in catalogue.sources for series in indicator.series)
+    return catalogue.published(indicator.id) if known else []
 
 
 @lru_cache(maxsize=1)

@@ -261,7 +261,7 @@ def filosofi(year: int) -> bytes:
 
 
 def filosofi_2021() -> bytes:
-    """2021: rates on grids, their step padded with spaces (2: odd numbers only), `,` alone for a missing number, `so` where not published."""
+    """2021: rates on grids, their step padded with spaces; `,` alone for a missing number, `so` where not published."""
     rows = [
         "QP034001|10900|2,8|35,9|62|  1|0",
         "QP034002||||||so",

@@ -18,6 +18,7 @@ from qpv_sante.years import best_covered_year
 COLUMNS = ("region", "department", "epci", "urban_unit")
 GROUPS = ("poverty_quintile", "qpv_status", *COLUMNS)
 INTERVALS = ("none", "process", "between_qpv")
+ENOUGH_QPV = 30  # in a group: with 5 or 10, 95 % intervals hold the truth in 86 to 92 % of simulations
 NOTES = {
     "circular": {
         "fr": "circulaire : les groupes sont formés par la pauvreté, et les QPV choisis par le revenu",
@@ -39,6 +40,10 @@ NOTES = {
     "outside_not_qpv": {
         "fr": "l'extérieur n'est pas fait de QPV : leur variation n'en dit rien, et il n'y a pas d'intervalle",
         "en": "the outside is not made of QPV: their variation says nothing of it, and there is no interval",
+    },
+    "few_qpv": {
+        "fr": "groupes de moins de {enough} QPV : {number} ; l'intervalle de la variation entre QPV y est trop étroit",
+        "en": "groups of fewer than {enough} QPV: {number}; there the interval of variation between QPV is too narrow",
     },
     "one_qpv": {
         "fr": "un groupe n'a qu'un QPV ({names}), dont la variation n'est pas connue : pas d'intervalle",
@@ -212,6 +217,7 @@ def summarize_inequality(
     )
     result.attrs = {"groups": table.to_dict("records"), "notes": notes, "indicator": indicator}
     result.attrs |= {"geo_vintage": geo_vintage, "year": year, "territory": whole.key, "territory_name": whole.name}
+    result.attrs |= {"interval": interval, "level": level, "rank_year": ranked_by}
     return result
 
 
@@ -321,7 +327,9 @@ def _without_spread(table: pd.DataFrame, by_status: bool, lang: style.Lang) -> l
         return [NOTES["outside_not_qpv"][lang]]
     alone = table.loc[table["se"].isna(), "group"].astype("str")
     if alone.empty:
-        return []
+        few = int((table["n_used"] < ENOUGH_QPV).sum())
+        said = NOTES["few_qpv"][lang].format(number=style.format_number(few, 0, lang=lang), enough=ENOUGH_QPV)
+        return [style.typography(said, lang)] if few else []
     said = NOTES["one_qpv" if len(alone) == 1 else "ones_qpv"][lang]
     more = ", …" if len(alone) > 5 else ""
     return [said.format(number=style.format_number(len(alone), 0, lang=lang), names=", ".join(alone[:5]) + more)]

@@ -147,9 +147,12 @@ def invert(
             every = np.where(np.isnan(every), np.inf, every)
             quantiles = np.quantile(every, tails, axis=1, method="nearest")
             lowest, highest = np.maximum.accumulate(quantiles, axis=1)
-            # the c of which the observed value is the upper quantile gives the lower limit, and the other way round
-            for side in (highest, lowest):
-                c = float(np.interp(values[code], side, path))
+            # The c of which the observed value is the upper quantile gives the lower limit, and the other way round. A
+            # value below what equality usually gives would leave nothing possible: there, the upper limit is that of
+            # the median under equality.
+            at_least = max(values[code], float(np.median(every[0])))
+            for seen, side in ((values[code], highest), (at_least, lowest)):
+                c = float(np.interp(seen, side, path))
                 there = np.clip(mean + c * deviation, low, high)
                 ends[code].append(float(evaluate(there[None], w[None], None, design, [code])[code][0]))
     z = quantile(level)

@@ -54,6 +54,7 @@ def read_workbook(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
 def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..., pd.DataFrame]) -> Tables:
     tables: list[pd.DataFrame] = []
     counts: dict[str, int] = {}
+    names: dict[str, list[str]] = {}
     series = catalogue().series_in(source.id, vintage.id)
     for table in source.tables_of(vintage):
         member = table.member and format_names([table.member], vintage.year)[0]
@@ -62,12 +63,28 @@ def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..
             frame = read_text(stream.read(), table, where=where)
         carried = [(i, s) for i, s in series if not s.geo_levels or table.geo_level in s.geo_levels]
         tables.append(melt(frame, source, vintage, table, carried, where=where))
+        names |= {f"{i.id} {s.sex} {s.age}": _names_found(frame, s, vintage.year) for i, s in carried}
         name = f"{member or raw.path.name}: "
         dropped = len(frame) - tables[-1]["geo_code"].nunique()
         blank = frame.attrs["blank rows"]
         counts |= {name + "rows read": len(frame) + blank, name + "rows dropped (blank)": blank}
         counts[name + "rows dropped (totals)"] = dropped
-    return Tables(observations=observations.concat(tables), counts=counts)
+    return Tables(observations=observations.concat(tables), counts=counts, names=names)
+
+
+def _names_found(frame: pd.DataFrame, one: Series, year: int) -> list[str]:
+    """Names, as the catalogue writes them, of the columns of a series that the file has."""
+    present = {name.casefold() for name in frame.columns}
+    wanted = [one.column] if one.column else [[name] for name in one.numerator]
+    wanted += [one.denominator] if one.denominator else []
+    return [
+        next(
+            name
+            for name, written in zip(names, format_names(names, year), strict=True)
+            if written.casefold() in present
+        )
+        for names in wanted
+    ]
 
 
 def melt(
