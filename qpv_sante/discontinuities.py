@@ -44,6 +44,7 @@ class Discontinuity:
     what: str
 
     def __str__(self) -> str:
+        """The break, and what to write in the catalogue."""
         return (
             f"{self.indicator}, {self.before} to {self.after}: {self.what}. Decide in catalogue.toml: "
             "`incomparable_years`, another indicator for one of the two, or [[indicator."

@@ -65,6 +65,9 @@ def dispersion(value: pd.Series, size: pd.Series, target: float) -> Dispersion:
     variance of the random effects is that of the method of moments with the same φ: ``τ² = (I φ - (I - 1)) / (Σ w - Σ
     w² / Σ w)``, ``w = 1 / s²``.
 
+    Winsorising keeps a few units that are truly apart from widening the limits of all. It also leaves only 0.68 of the
+    variance of departures that are normal: the limits are then a fifth narrower than those of all the units.
+
     References
     ----------
     Spiegelhalter (2005), Statistics in Medicine 24:1185-1202, section 5.1; Spiegelhalter (2005), Quality and Safety in

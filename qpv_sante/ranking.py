@@ -165,8 +165,10 @@ def rank(
     wilson = intervals.proportion(cases, size, level=level, interval="process")
     spread = funnel.dispersion(ranked["value"], size, target)
     plain = funnel.limits(target, size)
-    made_with = {"kind": limits, "factor": spread.factor, "between": spread.between}
-    drawn_limits = (plain if limits == "plain" else funnel.limits(target, size, **made_with)).add_prefix("funnel_")
+    drawn_limits = plain
+    if limits != "plain":
+        drawn_limits = funnel.limits(target, size, kind=limits, factor=spread.factor, between=spread.between)
+    drawn_limits = drawn_limits.add_prefix("funnel_")
     outside = (ranked["value"] < plain["lower_99_8"]) | (ranked["value"] > plain["upper_99_8"])
     worst_first = known.higher_is == "better"
     simulated = _simulated_ranks(

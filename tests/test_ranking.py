@@ -248,7 +248,8 @@ def test_the_factor_is_that_of_winsorised_scores():
     weight = size / (30 * 70)
     moments = (101 * found.winsorised - 100) / (weight.sum() - (weight**2).sum() / weight.sum())
     assert found.between == pytest.approx(moments**0.5)
-    assert found.between == pytest.approx(5, abs=1)
+    # winsorising a tenth at each end leaves 0.68 of the variance of normal departures
+    assert found.between == pytest.approx(5 * 0.68**0.5, abs=0.6)
 
 
 def test_chance_alone_is_not_widened():
@@ -273,10 +274,10 @@ def test_widened_limits_single_out_few(limits, ranking):
     else:
         error = np.hypot(chance, wide.attrs["between"])
     assert known["funnel_upper_95"].tolist() == pytest.approx(
-        (known["target"] + 1.959964 * error).clip(upper=100).tolist()
+        (known["target"] + 1.959964 * error).clip(upper=100).tolist(), rel=1e-4
     )
     assert known["funnel_lower_99_8"].tolist() == pytest.approx(
-        (known["target"] - 3.090232 * error).clip(lower=0).tolist()
+        (known["target"] - 3.090232 * error).clip(lower=0).tolist(), rel=1e-4
     )
     outside = [frame["funnel_position"].isin(["above_99_8", "below_99_8"]).mean() for frame in (plain, known)]
     assert outside[0] == pytest.approx(ranking.attrs["share_outside"]) and outside[0] > 0.5
@@ -300,14 +301,13 @@ def test_plain_limits_say_that_they_are_no_guide(ranking):
 def test_the_figure_draws_the_limits_that_were_asked_for():
     wide = qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=100, limits="overdispersed")
     axes = qs.plot_rank(wide, lang="en")
-    [low, high] = [line for line in axes.lines if line.get_gid() == "limit_95"]
+    [low, _] = [line for line in axes.lines if line.get_gid() == "limit_95"]
     n, value = low.get_data()
     target = wide["target"].iloc[0]
     error = np.sqrt(wide.attrs["factor"] * target * (100 - target) / n)
     assert value.tolist() == pytest.approx((target - 1.959964 * error).clip(0).tolist())
-    labels = [
-        text.get_text() for legend in axes.figure.legends + [axes.get_legend()] if legend for text in legend.texts
-    ]
+    legends = [legend for legend in (*axes.figure.legends, axes.get_legend()) if legend]
+    labels = [text.get_text() for legend in legends for text in legend.texts]
     assert any("95% limits" in text and "multiplicative factor" in text for text in labels)
     assert "Widened limits" in qs.figure_alt_text(axes, lang="en")
 

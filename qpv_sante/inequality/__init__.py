@@ -362,10 +362,10 @@ def _rows(
             if inversion is None:
                 notes[code] = join(notes[code], say("not_simulated", lang), lang)
                 continue
-            *limits, excess, spread = inversion
+            lower, upper, excess, spread = inversion
             if excess > spread / 4:
                 notes[code] = join(notes[code], bias_note(excess, lang), lang)
-            rows[code] |= _held(value, limits, kind, "inverted_test") | {"se": spread}
+            rows[code] |= _held(value, (lower, upper), kind, "inverted_test") | {"se": spread}
             continue
         ends = np.array([centre - z * spread, centre + z * spread])
         ends = _cut(code, np.exp(ends) if ratio else ends, design)

@@ -237,8 +237,8 @@ def largest_contrast(
         if design.reference is None:
             centre, n_differences = np.abs(centre), len(first)
         else:
-            sign = np.where((first == design.reference) == design.favourable, 1.0, -1.0)
-            centre, n_differences = sign * centre, len(first)
+            side = np.where((first == design.reference) == design.favourable, 1.0, -1.0)
+            centre, n_differences = side * centre, len(first)
     else:
         weight = np.full(len(y), 1 / len(y)) if code == "mdbu" else share
         sign = 1.0 if design.favourable else -1.0

@@ -182,8 +182,9 @@ class _Columns:
         if one.grids:
             half = self.steps(one, indicator, values) / 2
             low, high = indicator.range or (None, None)
-            measures["lower"] = (values - half).clip(lower=low)
-            measures["upper"] = (values + half).clip(upper=high)
+            # a value out of range stays between its bounds: it is told as what it is
+            measures["lower"] = (values - half).clip(lower=low).clip(upper=values)
+            measures["upper"] = (values + half).clip(upper=high).clip(lower=values)
             measures["interval"] = half.notna().map({True: "rounding", False: "none"})
         return measures
 
