@@ -160,7 +160,7 @@ def invert(
         here = around[code][np.isfinite(around[code])]
         excess, spread = float(here.mean() - values[code]), float(here.std(ddof=1))
         if code in KINKED and spread > 0:
-            ends[code] += [max(values[code] - excess - z * spread, 0.0), values[code] - excess + z * spread]
+            ends[code] += [max(values[code] - excess + side * z * spread, 0.0) for side in (-1, 1)]
             direction = se**2 * _slope(code, y, w, design)
             steps = np.linspace(0, 2.5 * z, 9 if n_groups <= 100 else 5) / max(
                 np.sqrt(_slope(code, y, w, design) @ direction), 1e-12
