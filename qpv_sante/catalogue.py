@@ -154,12 +154,24 @@ class Source(_Record, frozen=True):
         return [msgspec.convert({**msgspec.to_builtins(table), **vintage.table}, Table) for table in self.tables]
 
 
+class Grid(_Record, frozen=True):
+    """Values that a producer publishes on: `first`, `first + step`, `first + 2 step`...
+
+    A published value stands for those within half a step of it: 35 on the grid of the odd numbers, for 34 to 36.
+    """
+
+    step: float
+    first: float = 0.0
+
+
 class Series(_Record, frozen=True):
     """Where an indicator is found: one source, one column, or the ratio of two.
 
     In a file with one row a cell, `rows` selects the rows by their cells (`{ top = "TPS_ADR_EXC" }`); several cells
     of one column (`{ TYPEQU = ["D202", "D203"] }`) are kinds of facilities that add up.
     In a workbook of answers, `sheet` names the question, and numerator and denominator are answers.
+    `rounding` is half of the last published digit. A producer that publishes small territories on coarser `grids` says
+    which in the column `step`; without it, a value is given the coarsest of the grids that it lies on.
     """
 
     source: str
@@ -169,7 +181,8 @@ class Series(_Record, frozen=True):
     numerator: list[str] = []
     denominator: list[str] = []
     note: str | None = None
-    uncertainty: list[str] = []
+    step: list[str] = []
+    grids: list[Grid] = []
     rounding: float | None = None
     sex: str = "_T"
     age: str = "_T"
@@ -189,6 +202,13 @@ class Unpublished(_Record, frozen=True):
 
     geo_levels: list[str]
     source: Text
+
+
+class Examined(_Record, frozen=True):
+    """Years between which a break was suspected, and that do compare: see `qpv_sante.discontinuities`."""
+
+    years: list[int]
+    why: str
 
 
 class Indicator(_Record, frozen=True):
@@ -221,6 +241,11 @@ class Indicator(_Record, frozen=True):
     estimable: bool = False
     incomparable_years: list[list[int]] = []
     unpublished: list[Unpublished] = []
+    examined: list[Examined] = []
+
+    def family(self, year: int) -> int:
+        """Number of the group of years that compare with this one; one group for all by default."""
+        return next((number for number, years in enumerate(self.incomparable_years) if year in years), -1)
 
 
 class Catalogue(_Record, frozen=True):
@@ -295,9 +320,9 @@ class Catalogue(_Record, frozen=True):
 
     def rounding(self, indicator_id: str, source_key: str) -> float | None:
         """Half of the last published digit, in the indicator's unit, if declared."""
-        source_id = source_key.partition("@")[0]
+        source_id, _, vintage = source_key.partition("@")
         for series in self.indicator(indicator_id).series:
-            if series.source == source_id:
+            if series.source == source_id and (not vintage or not series.vintages or vintage in series.vintages):
                 return series.rounding
         return None
 
@@ -446,6 +471,10 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
                 found.append(f"{where}: unknown weight {name!r}")
             elif name != indicator.weight and catalogue.indicators[name].kind != "rate":
                 found.append(f"{where}: {name!r} is not a rate: it tells no share of a weight")
+        published = {int(str(record["year"])) for record in _published_years(catalogue, indicator)}
+        for one in indicator.examined:
+            if len(one.years) < 2 or not set(one.years) <= published:
+                found.append(f"{where}: `examined` names two or more published years, not {one.years}")
         if indicator.kind == "rate" and not indicator.range:
             found.append(f"{where}: a rate needs its range")
         for series in indicator.series:
@@ -455,6 +484,10 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             source = catalogue.sources[series.source]
             if bool(series.column) == bool(series.numerator and series.denominator):
                 found.append(f"{where}, {series.source}: give column, or numerator and denominator")
+            if series.step and not series.grids:
+                found.append(f"{where}, {series.source}: `step` names one of the `grids`, and none is declared")
+            if any(grid.step <= 0 for grid in series.grids):
+                found.append(f"{where}, {series.source}: the step of a grid is above zero")
             ids = [vintage.id for vintage in source.vintage]
             found += [
                 f"{where}, {series.source}: no edition {name!r}"
@@ -466,6 +499,12 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
             if series.note and any(series.note not in table.notes for table in source.tables):
                 found.append(f"{where}, {series.source}: unknown note {series.note!r}")
     return found
+
+
+def _published_years(catalogue: Catalogue, indicator: Indicator) -> list[dict[str, object]]:
+    """As `Catalogue.published`, and nothing for an indicator that names a source that is not there."""
+    known = all(series.source in catalogue.sources for series in indicator.series)
+    return catalogue.published(indicator.id) if known else []
 
 
 @lru_cache(maxsize=1)

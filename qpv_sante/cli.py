@@ -138,6 +138,10 @@ def build(
     report = pipeline.build(source, accept_changes=accept_changes, offline=offline, progress=_on_terminal())
     _print(report.frame()[["source", "status", "rows"]])
     typer.echo(f"Données enregistrées dans {report.store}")
+    if report.undecided:
+        typer.echo(f"\nRuptures à trancher dans le catalogue ({len(report.undecided)}) :", err=True)
+        for one in report.undecided:
+            typer.echo(f"- {one}", err=True)
     if report.failures:
         number = len(report.failures)
         typer.echo("\nUne source en échec :" if number == 1 else f"\n{number} sources en échec :", err=True)

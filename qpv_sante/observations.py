@@ -44,6 +44,7 @@ INTERVAL_LABELS: dict[str, dict[str, str]] = {
     "extremes": {"fr": "bornes extrêmes du secret", "en": "extreme bounds of secrecy"},
     "model": {"fr": "intervalle du modèle", "en": "model interval"},
     "process": {"fr": "fluctuation aléatoire", "en": "random fluctuation"},
+    "between_qpv": {"fr": "variation entre QPV", "en": "variation between QPV"},
 }
 INTERVALS = tuple(INTERVAL_LABELS)
 

@@ -18,6 +18,7 @@ from qpv_sante import builds, download, observations, store, territories
 from qpv_sante._version import __version__
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
+from qpv_sante.discontinuities import Discontinuity, level_jumps, renamed, undecided
 from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
 from qpv_sante.readers import get_reader
@@ -49,6 +50,8 @@ class BuildReport:
         Rows stored, by source.
     failures : dict of str to str
         What went wrong, by source; their last good figures are kept.
+    undecided : list of Discontinuity
+        Breaks between two editions that ask for a decision in the catalogue.
     kept : list of str
         Failed sources whose figures of an earlier build are still in use.
     store : Path
@@ -57,6 +60,7 @@ class BuildReport:
 
     built: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    undecided: list[Discontinuity] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     store: Path | None = None
 
@@ -141,6 +145,7 @@ def build(
                 target.put_all(reading.tables)
                 target.record(source.id, reading.record)
                 report.built[source.id] = reading.rows
+                report.undecided += undecided([*level_jumps_of(reading), *renamed(reading.names, known)], known)
             except SOURCE_FAULTS as error:
                 report.failures[source.id] = told(error)
                 log.error("%s: %s", source.id, error)
@@ -150,6 +155,8 @@ def build(
             except SOURCE_FAULTS as error:
                 report.failures[GEOGRAPHY] = told(error)
                 log.error("%s: %s", GEOGRAPHY, error)
+        for one in report.undecided:
+            log.warning("%s", one)
         report.kept = [name for name in report.failures if name in target.sources]
         target.failures = report.failures
         if not report.built:
@@ -176,10 +183,13 @@ class Reading:
         By name in the store: `observations/<source>`, `zones/<layer>`, `codes/<table>`.
     record : dict
         What the manifest says of the source.
+    names : dict
+        By edition: the columns that each series was found in.
     """
 
     tables: dict[str, pd.DataFrame]
     record: dict[str, Any]
+    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -207,7 +217,7 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         A file that could not be obtained, or is not as the catalogue describes it.
     """
     tables: dict[str, pd.DataFrame] = {}
-    frames, editions = [], {}
+    frames, editions, names = [], {}, {}
     for vintage in source.vintage:
         key = source.key(vintage)
         raw = obtain(key, request_for(source, vintage))
@@ -219,6 +229,7 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
             # editions may be the parts of one layer
             tables[f"zones/{name}"] = _with_outlines(tables.get(f"zones/{name}"), zone, where=key)
         tables |= {f"codes/{name}": table for name, table in found.codes.items()}
+        names[key] = found.names
         editions[vintage.id] = {
             "url": raw.url,
             "sha256": raw.sha256,
@@ -237,7 +248,13 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         "rows": sum(len(table) for table in tables.values()),
         "tables": sorted(tables),
     }
-    return Reading(tables, record)
+    return Reading(tables, record, names)
+
+
+def level_jumps_of(reading: Reading) -> list[Discontinuity]:
+    """Jumps of national level between the editions of a source: see `qpv_sante.discontinuities`."""
+    tables = [table for name, table in reading.tables.items() if name.startswith("observations/")]
+    return [one for table in tables for one in level_jumps(table, core_catalogue())]
 
 
 def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where: str) -> pd.DataFrame:

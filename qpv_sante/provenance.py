@@ -93,7 +93,7 @@ class Provenance:
         One row a figure, columns of `COLUMNS`.
     cells : DataFrame
         One row a cell of the producer's files, columns of `CELL_COLUMNS`; `role` is `value`, `numerator`,
-        `denominator`, `note`, `uncertainty`, `lower`, `upper`, `n` or `count`.
+        `denominator`, `note`, `step`, `lower`, `upper`, `n` or `count`.
     lang : {"fr", "en"}
     """
 

@@ -14,6 +14,7 @@ from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError
 from qpv_sante.observations import AUTO, CLASSES
 from qpv_sante.unpublished import BaseError
+from qpv_sante.years import best_covered_year
 
 
 def quarters_with_values(
@@ -355,10 +356,9 @@ def _fallback_weight(
 def nearest_counts(
     indicator: str, codes: pd.Series, geo_vintage: int, year: int, sex: str = "_T", age: str = "_T"
 ) -> tuple[pd.Series, str]:
-    """A figure by QPV, of the nearest year in the same zoning, and its name with that year."""
+    """A figure by QPV, of the best covered and nearest year in the same zoning, and its name with that year."""
     every = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage, sex=sex, age=age)
-    # the later of two years at the same distance: populations are published late
-    nearest = min(sorted(every["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
+    nearest = best_covered_year(every, codes, near=year)
     values = every[every["year"] == nearest].drop_duplicates("geo_code").set_index("geo_code")["value"]
     return codes.map(values).astype(float), f"{indicator} {nearest}"
 

@@ -15,7 +15,7 @@ from qpv_sante.arguments import checked
 from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.export import restrictions
 from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
-from qpv_sante.ranking import FUNNEL_LABELS
+from qpv_sante.ranking import FUNNEL_LABELS, LIMITS_LABELS
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -25,7 +25,7 @@ _NAMES = frozenset({"year", "geo_vintage", "rank_year", "since"})
 # shares between 0 and 1, of which one decimal would say nothing
 _SHARES = frozenset({"coverage", "reference_coverage"})
 # columns of codes that have words
-_WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": FUNNEL_LABELS}
+_WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": FUNNEL_LABELS, "limits": LIMITS_LABELS}
 _TRUTH = {True: {"fr": "oui", "en": "yes"}, False: {"fr": "non", "en": "no"}}
 
 
@@ -48,7 +48,8 @@ def format_table(
     decimals : int or mapping of str to int
         Of numbers that are not whole, for all columns or by column of the frame (1 for those not named).
     lang : {"fr", "en"}
-        Of the numbers, of yes and no, and of the words for the codes of `flag`, `interval` and `funnel_position`.
+        Of the numbers, of yes and no, and of the words for the codes of `flag`, `interval`, `funnel_position`
+        and `limits`.
 
     Returns
     -------

@@ -261,12 +261,12 @@ def filosofi(year: int) -> bytes:
 
 
 def filosofi_2021() -> bytes:
-    """2021: whole rates, uncertainty padded with spaces, `,` alone for a missing number, `so` where not published."""
+    """2021: rates on grids, their step padded with spaces; `,` alone for a missing number, `so` where not published."""
     rows = [
-        "QP034001|10900|2,8|35,9|62|  2|0",
+        "QP034001|10900|2,8|35,9|62|  1|0",
         "QP034002||||||so",
-        "QP034003|11600|2,5|30,7|57|  1|0",
-        "QP050001|13400|2,6|22,8|40|  2|1",
+        "QP034003|11600|2,5|30,7|57|  2|0",
+        "QP050001|13400|2,6|22,8|40|  1|1",
         "QP059001|12900|2,8|25,9|46|  1|0",
         "QP059002|||||  ,|5",
         "QP075001|15700|3,3|14,8|39|  2|0",

@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from counting import calls_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from qpv_sante import inequality
 from qpv_sante.errors import QpvSanteError, UnknownNameError
 from qpv_sante.inequality import bootstrap
 from qpv_sante.inequality.groups import _left_out
+from qpv_sante.inequality.resampling import cluster_errors, process_errors
 from qpv_sante.inequality.words import TEXTS
 
 summarize = partial(inequality.summarize, lang="en")
@@ -292,7 +292,89 @@ def test_spread_interval_corrects_for_the_error_of_the_estimates():
     assert row["value"] > true_value + 8
     assert row["lower"] < true_value < row["value"] <= row["upper"]
     assert "adds about 1" in row["note"]  # Σ p (1 - p) se² = 15.9
-    assert row["method"] == "simulation_bias_corrected"
+    assert row["method"] == "inverted_test"
+
+
+def share_held(rate, people, measures, repeats, **options):
+    """Share of the 95 % intervals of binomial groups that hold the true measure."""
+    truth = summarize(rate, people, measures=measures, **options)["value"]
+    rng, held = np.random.default_rng(2), pd.Series(0.0, index=truth.index)
+    for seed in range(repeats):
+        drawn = 100 * rng.binomial(people, rate / 100) / people
+        errors = {"se": process_errors(drawn, people), "interval": "process"}
+        frame = summarize(drawn, people, measures=measures, draws=200, seed=seed, **errors, **options)
+        held += (frame["lower"] <= truth + 1e-9) & (truth <= frame["upper"] + 1e-9)
+    return held / repeats
+
+
+@pytest.mark.parametrize(("rate", "number", "size"), [(30.0, 12, 100), (30.0, 5, 30)])
+def test_intervals_of_spread_hold_equality(rate, number, size):
+    """Where all groups are equal, error alone makes a spread: the intervals must still hold none (0.45 to 0.72 before).
+
+    benchmarks/coverage_inequality.py measures them all, on more scenes; 0.95 less four standard errors of 120 samples is 0.87.
+    """
+    measures = ["bgv", "bgsd", "mdmw", "idisw", "ti", "mdbu", "d", "par", "paf"]
+    held = share_held(np.full(number, rate), np.full(number, size), measures, 120)
+    assert (held >= 0.88).all(), held.to_dict()
+    away = share_held(np.linspace(10, 60, number), np.full(number, size), ["bgsd", "idisw", "ti", "d"], 60)
+    assert (away >= 0.85).all(), away.to_dict()
+
+
+def test_the_interval_of_a_variance_is_that_of_a_noncentral_chi_square():
+    """With equal errors, K bgv / se² is a noncentral chi-square of K - 1 degrees, and so can be inverted exactly."""
+    from scipy.optimize import brentq
+    from scipy.stats import ncx2
+
+    y, size = np.array([20.0, 26, 31, 24, 36, 29, 40, 22]), np.full(8, 100)
+    row = summarize(y, size, se=np.full(8, 4.0), measures=["bgv"], draws=20_000).loc["bgv"]
+    seen = 8 * y.var() / 16
+    limits = [brentq(lambda shift, tail=tail: ncx2.cdf(seen, 7, shift) - tail, 1e-6, 200) for tail in (0.975, 0.025)]
+    assert row["value"] == pytest.approx(y.var())
+    assert row[["lower", "upper"]].tolist() == pytest.approx([16 * limit / 8 for limit in limits], rel=0.03, abs=0.6)
+    # fewer differences than error makes: equality cannot be ruled out
+    flat = summarize(30 + (y - y.mean()) / 8, size, se=np.full(8, 4.0), measures=["bgv", "bgsd", "mdmw", "ti"])
+    assert flat["lower"].tolist() == pytest.approx([0] * 4, abs=1e-9)
+    assert (flat["upper"] > flat["value"]).all()
+
+
+def test_the_interval_of_a_chosen_difference_is_that_of_all_of_them():
+    """Šidák: with three differences each is held at the cube root of the level."""
+    from scipy.stats import norm
+
+    row = summarize([40, 30, 20], [1, 1, 1], se=[2, 2, 2], measures=["d", "par"]).loc["d"]
+    half = norm.ppf((1 + 0.95 ** (1 / 3)) / 2) * 2 * 2**0.5
+    assert row[["lower", "upper"]].tolist() == pytest.approx([20 - half, 20 + half])
+    assert row["method"] == "simultaneous"
+    assert np.isnan(row["se"])
+    two = summarize([40, 20], [1, 1], se=[2, 2], measures=["d"]).loc["d"]
+    known = summarize([40, 20], [1, 1], se=[2, 2], rank=[1, 2], measures=["d"]).loc["d"]
+    assert two[["lower", "upper"]].tolist() == pytest.approx(known[["lower", "upper"]].tolist())
+
+
+def test_estimates_that_are_all_equal_or_without_error():
+    measures = ["bgv", "mdmw", "idisw", "d"]
+    equal = summarize([30, 30, 30], N, se=[2, 2, 2], measures=measures)
+    assert (equal["value"] == 0).all()
+    assert (equal["lower"] == 0).all()
+    assert (equal["upper"] > 0).all()
+    sure = summarize(Y, N, se=[0, 0, 0], measures=measures)
+    assert sure["lower"].isna().all()
+    assert sure["note"].str.contains("all standard errors are zero").all()
+    assert summarize(Y, N, se=[0, 2, 2], measures=measures)["lower"].notna().all()
+
+
+def test_errors_of_qpv_drawn_again_are_those_of_the_linearised_ratio():
+    rng = np.random.default_rng(3)
+    members = pd.DataFrame({"group": np.repeat(["a", "b", "c"], [40, 12, 1]), "value": rng.uniform(10, 60, 53)})
+    members["weight"] = rng.integers(500, 9000, 53)
+    found = cluster_errors(members, draws=20_000)
+    for group, part in members[members["group"] != "c"].groupby("group"):
+        n, w, v = len(part), part["weight"], part["value"]
+        residual = w * (v - np.average(v, weights=w))
+        assert found[group] == pytest.approx(np.sqrt(n / (n - 1) * (residual**2).sum()) / w.sum(), rel=0.08)
+    assert np.isnan(found["c"])
+    shuffled = cluster_errors(members.sample(frac=1, random_state=1), draws=20_000)
+    pd.testing.assert_series_equal(found, shuffled)
 
 
 def test_coverage():
@@ -301,11 +383,11 @@ def test_coverage():
     codes = ["aci", "sii", "rii", "sii_logit", "rci_wagstaff", "bgv", "mdmw", "idisw", "ti", "mld"]
     expected = summarize(truth, people, rank=rank, measures=codes)["value"]
     held = pd.Series(0.0, index=codes)
-    for seed in range(250):
+    for seed in range(80):
         drawn = truth + rng.normal(0, 2, 15)
         frame = summarize(drawn, people, se=np.full(15, 2.0), rank=rank, measures=codes, draws=200, seed=seed)
         held += (frame["lower"] <= expected) & (expected <= frame["upper"])
-    assert held.div(250).between(0.88, 0.995).all()
+    assert held.div(80).between(0.85, 1).all()
 
 
 def test_no_standard_error_no_interval(groups):
@@ -338,7 +420,7 @@ def test_measures_without_rank_or_reference_are_listed_with_the_reason():
 
 
 def test_notes_are_french_by_default():
-    asked = {"estimate": [40, 30, 0], "population": [1, 1, 2], "se": [9, 9, 9]}
+    asked = {"estimate": [40, 30, 15], "population": [1, 1, 2], "se": [5, 5, 5]}
     frame, english = inequality.summarize(**asked), summarize(**asked)
     assert frame.loc["sii", "note"] == "demande `rank` (1 = le plus défavorisé)"
     said, _, amount = frame.loc["bgv", "note"].partition(" environ ")
@@ -385,7 +467,9 @@ def test_undefined_fits_say_why():
     frame = summarize([0, 0, 50], [1, 1, 2], rank=RANK, se=[1, 1, 1])
     assert "zero or less at an end" in frame.loc["rii", "note"]
     assert "no finite solution" in summarize([100, 0], [1, 1], rank=[1, 2]).loc["sii_logit", "note"]
-    assert frame.loc["ti", "note"].endswith("no interval")
+    near = summarize([1, 1, 50], [1, 1, 2], se=[1, 1, 1], measures=["ti", "mld"])
+    assert near.loc["mld", "note"].endswith("no interval")  # a draw at zero has no logarithm
+    assert near.loc["ti", "note"] == ""
     assert frame.loc["r", ["value", "note"]].tolist()[0] == 0
     assert np.isnan(frame.loc["r", "upper"])
     same = summarize(Y, N, rank=[2, 2, 2])
@@ -442,19 +526,16 @@ def test_bootstrap_equals_summaries_of_the_drawn_groups():
         close(frame.loc[draw, codes], summarize(y[chosen], n[chosen], measures=codes)["value"], 100)
 
 
-def test_a_thousand_bootstrap_summaries_of_all_neighbourhoods_are_made_at_once():
+def test_all_measures_are_there_for_all_neighbourhoods():
+    """The time is measured in benchmarks/inference.py."""
     rng = np.random.default_rng(0)
     y, n, rank = rng.uniform(20, 60, 1362), rng.integers(1000, 9000, 1362), rng.permutation(1362)
-    frame = bootstrap(y, n, rank=rank, reference=5, draws=1000)
-    assert frame.shape == (1000, 25)
+    frame = bootstrap(y, n, rank=rank, reference=5, draws=20)
+    assert frame.shape == (20, 25)
     assert frame.notna().all(axis=None)
-    few, many = (calls_of(lambda draws=draws: bootstrap(y, n, rank=rank, draws=draws)) for draws in (10, 1000))
-    assert many < 10 * few, "a loop over the draws, and not over a few blocks of them"
-    few, many = (
-        calls_of(lambda k=k: summarize(y[:k], n[:k], se=np.full(k, 2.0), rank=rank[:k], reference=5))
-        for k in (30, 1362)
-    )
-    assert many < 2 * few, "a loop over the neighbourhoods"
+    for options in ({"rank": rank}, {}):
+        found = summarize(y, n, se=np.full(1362, 2.0), reference=5, draws=20, **options)
+        assert found.loc[found["value"].notna(), "lower"].notna().all()
 
 
 @pytest.mark.parametrize(

@@ -160,11 +160,31 @@ def test_secrecy_of_2021(real: store.Store) -> None:
     assert (frame["flag"] == "suppressed").sum() == 288
     assert frame.loc[frame["flag"] == "suppressed", "value"].isna().all()
     assert frame["value"].notna().sum() == 1008
-    # published in whole per cent with an uncertainty of one or two points; eleven QPV have another
+    # on three grids: the odd numbers, the whole ones, and tenths for the eleven largest
     published = frame.dropna(subset=["value"])
-    width = (published["upper"] - published["value"]).round(6)
-    assert width.value_counts().to_dict() == {2.0: 505, 1.0: 492, 0.1: 11}
+    half = (published["upper"] - published["value"]).round(6)
+    assert half.value_counts().to_dict() == {1.0: 505, 0.5: 492, 0.05: 11}
+    assert (published.loc[half == 1, "value"] % 2 == 1).all()
+    assert published.loc[half == 0.5, "value"].mod(2).eq(0).any()
     assert set(published["interval"]) == {"rounding"}
+
+
+def test_without_their_steps_the_odd_rates_of_2024_keep_the_coarser_bounds(real: store.Store) -> None:
+    """About 735 of 1,299 are of the odd grid; the bounds of the others that are odd are wider than need be."""
+    frame = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2024, year=2021).dropna(subset=["value"])
+    half = (frame["upper"] - frame["value"]).round(6)
+    assert half.value_counts().to_dict() == {1.0: 1006, 0.5: 282, 0.05: 11}
+    # where the outline is that of 2015, whose file says the step: never a finer one here
+    links = qs.crosswalk(2015, 2024).query("same_outline")
+    told = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015, year=2021).set_index("geo_code")
+    both = links.assign(
+        old=links["from_code"].map(told["value"]), new=links["to_code"].map(frame.set_index("geo_code")["value"])
+    )
+    both["old_half"] = links["from_code"].map(told["upper"] - told["value"])
+    both["new_half"] = links["to_code"].map(half.set_axis(frame["geo_code"]))
+    both = both[both["old"] == both["new"]]
+    assert len(both) > 150
+    assert (both["new_half"] >= both["old_half"] - 1e-9).all()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import qpv_sante as qs
+from qpv_sante import funnel
 from qpv_sante.errors import ComparabilityError, InvalidInputError, UnavailableLevelError, UnknownNameError
 from qpv_sante.ranking import FUNNEL_POSITIONS, _simulated_ranks
 
@@ -173,3 +174,144 @@ def test_own_groups_are_pooled_by_their_denominators():
 def test_wrong_groups_are_answered():
     with pytest.raises(UnknownNameError, match="Did you mean 'poverty_quintile'"):
         qs.summarize_inequality("c2s_share", "poverty_quintiles", geo_vintage=2015, year=2022)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "d", "sii", "entered"),
+    [("rsa_recipient_share", 12.96, -15.65, 1319), ("single_parent_recipient_share", 2.15, -2.09, 1321)],
+)
+def test_quintiles_are_ranked_by_the_year_that_covers_the_quarters_best(indicator, d, sii, entered):
+    """Poverty of 2021 is as near to 2020 as that of 2019, and withheld for 288 metropolitan QPV."""
+    summary = qs.summarize_inequality(indicator, geo_vintage=2015, year=2020, measures=["d", "sii"])
+    assert summary["value"].tolist() == pytest.approx([d, sii], abs=0.01)
+    assert set(summary["rank_year"]) == {2019} == {summary.attrs["rank_year"]}
+    assert "2019" in summary.attrs["notes"][0]
+    groups = pd.DataFrame(summary.attrs["groups"])
+    assert summary.loc["d", "n_used"] == entered == groups["n_used"].sum()
+    asked = qs.summarize_inequality(indicator, geo_vintage=2015, year=2020, measures=["d"], rank_year=2021)
+    assert asked.loc["d", "n_used"] == pd.DataFrame(asked.attrs["groups"])["n_used"].sum() < 1000
+    assert asked.loc["d", "rank_year"] == 2021
+
+
+def test_by_territory_what_entered_is_counted_once():
+    summary = qs.summarize_inequality("c2s_share", "region", geo_vintage=2015, year=2022, measures=["bgv"])
+    rows = qs.load_observations("c2s_share", geo_level="qpv", geo_vintage=2015, year=2022)
+    assert summary.loc["bgv", "n_used"] == rows["value"].notna().sum()
+    assert summary["rank_year"].isna().all()
+
+
+def test_qpv_drawn_again_give_wider_intervals_than_chance_among_persons():
+    asked = {"geo_vintage": 2015, "year": 2022, "measures": ["d", "sii", "bgsd"]}
+    between = qs.summarize_inequality("c2s_share", interval="between_qpv", draws=300, **asked)
+    process = qs.summarize_inequality("c2s_share", interval="process", draws=300, **asked)
+    pd.testing.assert_series_equal(between["value"], process["value"])
+    width, narrow = (frame["upper"] - frame["lower"] for frame in (between, process))
+    assert (width > 4 * narrow).all()
+    assert set(between["interval"]) == {"between_qpv"}
+    # the linearised error of each group's ratio
+    errors = pd.DataFrame(between.attrs["groups"])["se"]
+    assert between.loc["d", "se"] == pytest.approx((errors.iloc[0] ** 2 + errors.iloc[-1] ** 2) ** 0.5)
+    pd.testing.assert_frame_equal(
+        between, qs.summarize_inequality("c2s_share", interval="between_qpv", draws=300, **asked)
+    )
+
+
+def test_where_qpv_drawn_again_say_nothing_there_is_no_interval_and_a_reason():
+    asked = {"geo_vintage": 2015, "year": 2020, "territory": "Hérault", "interval": "between_qpv", "lang": "en"}
+    status = qs.summarize_inequality("single_parent_recipient_share", "qpv_status", measures=["d"], **asked)
+    assert status["lower"].isna().all()
+    assert any("outside is not made of QPV" in note for note in status.attrs["notes"])
+    own = pd.Series(["north", "south", "south"], index=["QP034001", "QP034002", "QP034003"])
+    alone = qs.summarize_inequality("c2s_share", own, measures=["d"], **asked | {"year": 2022, "territory": "Béziers"})
+    assert alone["lower"].isna().all()
+    assert any("single QPV (north)" in note for note in alone.attrs["notes"])
+    with pytest.raises(UnknownNameError, match="between_qpv"):
+        qs.summarize_inequality("c2s_share", geo_vintage=2015, year=2022, interval="between_quarters")
+
+
+# --- over-dispersed funnels --------------------------------------------------------------------------------------
+
+
+def test_the_factor_is_that_of_winsorised_scores():
+    """Against scipy's winsorisation by order, on a number of units where the two quantile rules agree."""
+    from scipy.stats.mstats import winsorize
+
+    rng = np.random.default_rng(4)
+    size = pd.Series(rng.integers(200, 6000, 101))
+    value = pd.Series(30 + rng.normal(0, 5, 101))
+    found = funnel.dispersion(value, size, 30.0)
+    score = (value - 30) / np.sqrt(30 * 70 / size)
+    held = np.asarray(winsorize(score.to_numpy(), limits=0.1))
+    assert found.raw == pytest.approx((score**2).mean())
+    assert found.winsorised == pytest.approx((held**2).mean()) == pytest.approx(found.factor)
+    assert found.winsorised < found.raw
+    weight = size / (30 * 70)
+    moments = (101 * found.winsorised - 100) / (weight.sum() - (weight**2).sum() / weight.sum())
+    assert found.between == pytest.approx(moments**0.5)
+    # winsorising a tenth at each end leaves 0.68 of the variance of normal departures
+    assert found.between == pytest.approx(5 * 0.68**0.5, abs=0.6)
+
+
+def test_chance_alone_is_not_widened():
+    rng = np.random.default_rng(7)
+    size = pd.Series(rng.integers(500, 6000, 400))
+    value = pd.Series(100 * rng.binomial(size, 0.3) / size)
+    found = funnel.dispersion(value, size, 30.0)
+    assert (found.factor, found.between) == (1.0, 0.0)
+    assert funnel.dispersion(pd.Series([0.0, 0.0]), pd.Series([10, 20]), 0.0).factor == 1.0
+
+
+@pytest.mark.parametrize("limits", ["overdispersed", "random_effects"])
+def test_widened_limits_single_out_few(limits, ranking):
+    wide = qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=100, limits=limits)
+    known = wide.dropna(subset=["value"])
+    plain = ranking.dropna(subset=["value"])
+    assert set(known["limits"]) == {limits}
+    assert set(plain["limits"]) == {"plain"}
+    chance = np.sqrt(known["target"] * (100 - known["target"]) / known["n"])
+    if limits == "overdispersed":
+        error = chance * wide.attrs["factor"] ** 0.5
+    else:
+        error = np.hypot(chance, wide.attrs["between"])
+    assert known["funnel_upper_95"].tolist() == pytest.approx(
+        (known["target"] + 1.959964 * error).clip(upper=100).tolist(), rel=1e-4
+    )
+    assert known["funnel_lower_99_8"].tolist() == pytest.approx(
+        (known["target"] - 3.090232 * error).clip(lower=0).tolist(), rel=1e-4
+    )
+    outside = [frame["funnel_position"].isin(["above_99_8", "below_99_8"]).mean() for frame in (plain, known)]
+    assert outside[0] == pytest.approx(ranking.attrs["share_outside"]) and outside[0] > 0.5
+    assert outside[1] < 0.05
+    assert wide.attrs["share_outside"] == pytest.approx(outside[0]), "that of the plain limits, whatever is drawn"
+    assert any("Limites élargies" in text for text in wide.attrs["warnings"])
+    assert known["rank"].tolist() == plain["rank"].tolist()
+
+
+def test_plain_limits_say_that_they_are_no_guide(ranking):
+    [said] = [text for text in ranking.attrs["warnings"] if "hors des limites simples" in text]
+    share = round(100 * ranking.attrs["share_outside"])
+    assert f"{share}\u202f%" in said or f"{share}\u00a0%" in said
+    assert 'limits="overdispersed"' in said
+    axes = qs.plot_rank(ranking, lang="en")
+    for lang, words in (("fr", "hors des limites simples"), ("en", "beyond the plain 99.8% limits")):
+        assert words in qs.figure_alt_text(axes, lang=lang)
+        assert "limits=" not in qs.figure_alt_text(axes, lang=lang)
+
+
+def test_the_figure_draws_the_limits_that_were_asked_for():
+    wide = qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=100, limits="overdispersed")
+    axes = qs.plot_rank(wide, lang="en")
+    [low, _] = [line for line in axes.lines if line.get_gid() == "limit_95"]
+    n, value = low.get_data()
+    target = wide["target"].iloc[0]
+    error = np.sqrt(wide.attrs["factor"] * target * (100 - target) / n)
+    assert value.tolist() == pytest.approx((target - 1.959964 * error).clip(0).tolist())
+    legends = [legend for legend in (*axes.figure.legends, axes.get_legend()) if legend]
+    labels = [text.get_text() for legend in legends for text in legend.texts]
+    assert any("95% limits" in text and "multiplicative factor" in text for text in labels)
+    assert "Widened limits" in qs.figure_alt_text(axes, lang="en")
+
+
+def test_unknown_limits_are_refused():
+    with pytest.raises(UnknownNameError, match="overdispersed"):
+        qs.rank("c2s_share", geo_vintage=2015, year=2022, limits="over_dispersed")

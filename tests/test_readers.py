@@ -297,7 +297,22 @@ def test_share_is_numerator_over_denominator(tmp_path: Path) -> None:
 
 def test_share_with_two_numerators(tmp_path: Path) -> None:
     """Health cover of 2022: with and without contribution."""
-    assert values_of(read("insee_income_benefits_qpv@2022", tmp_path), "c2s_share")["QP034001"] == 35.0
+    cover = read("insee_income_benefits_qpv@2022", tmp_path)
+    assert values_of(cover, "c2s_share")["QP034001"] == 35.0
+    assert values_of(cover, "c2s_free_share")["QP034001"] == 30.0
+
+
+def test_an_edition_that_counts_only_the_free_cover_is_not_read_as_the_whole(tmp_path: Path) -> None:
+    """CC2S of edition 2021 has no one who pays a contribution: it is C_C2SNP under another name."""
+    frame = read("insee_income_benefits_qpv@2021", tmp_path).observations
+    assert frame is not None
+    assert "c2s_share" not in set(frame["indicator"])
+    assert values_of(read("insee_income_benefits_qpv@2021", tmp_path), "c2s_free_share")["QP034001"] == 40.0
+    known = catalogue()
+    for lang, paid, free in (("fr", "avec et sans participation", "sans participation"),
+                             ("en", "with and without contribution", "pay no contribution")):  # fmt: skip
+        assert paid in known.indicator("c2s_share").definition[lang]
+        assert free in known.indicator("c2s_free_share").definition[lang]
 
 
 def test_numerator_above_denominator_is_refused(tmp_path: Path) -> None:
@@ -324,31 +339,63 @@ def test_withheld_numerator_withholds_the_share(tmp_path: Path) -> None:
     assert (row["flag"], row["denominator"]) == ("suppressed", 1000)
 
 
-# --- published uncertainty ---------------------------------------------------------------------------------------
+# --- published grids -----------------------------------------------------------------------------------------------
 
 
-def test_uncertainty_becomes_bounds(tmp_path: Path) -> None:
-    frame = read("insee_filosofi_qpv@2021", tmp_path).observations
+def poverty(key: str, folder: Path, content: bytes | None = None) -> pd.DataFrame:
+    frame = read(key, folder, content).observations
     assert frame is not None
-    rows = frame[frame["indicator"] == "poverty_rate"].set_index("geo_code")
+    return frame[frame["indicator"] == "poverty_rate"].set_index("geo_code")
+
+
+def test_a_value_is_bounded_by_half_a_step_of_the_grid_it_is_published_on(tmp_path: Path) -> None:
+    rows = poverty("insee_filosofi_qpv@2021", tmp_path)
     bounds = rows[["lower", "value", "upper", "interval", "flag"]]
-    assert bounds.loc["QP034001"].tolist() == [60, 62, 64, "rounding", "observed"]
-    assert bounds.loc["QP050001"].tolist() == [38, 40, 42, "rounding", "unreliable"]
+    assert bounds.loc["QP034001"].tolist() == [61.5, 62, 62.5, "rounding", "observed"]  # step 1
+    assert bounds.loc["QP034003"].tolist() == [56, 57, 58, "rounding", "observed"]  # step 2: odd numbers only
+    assert bounds.loc["QP050001"].tolist() == [39.5, 40, 40.5, "rounding", "unreliable"]
     for code in ("QP034002", "QP059002"):  # `so`, and a number printed as a comma alone
         assert bounds.loc[code, ["lower", "value", "upper"]].isna().all()
         assert bounds.loc[code, ["interval", "flag"]].tolist() == ["none", "suppressed"]
-    # another column of the same table has no uncertainty
+    # another column of the same table has no grid
+    frame = read("insee_filosofi_qpv@2021", tmp_path).observations
+    assert frame is not None
     assert set(frame.loc[frame["indicator"] == "decile_ratio", "interval"]) == {"none"}
 
 
-def test_uncertainty_is_found_in_lower_case_and_stays_in_range(tmp_path: Path) -> None:
+def test_a_step_is_found_in_lower_case_and_its_bounds_stay_in_range(tmp_path: Path) -> None:
     header = ("DISP_INCERT_A21", "disp_incert_a21")
-    content = edited("insee_filosofi_qpv@2021", header, (";62;  2;", ";99;  2;"), (";57;  1;", ";1;  2;"))
-    frame = read("insee_filosofi_qpv@2021", tmp_path, content).observations
-    assert frame is not None
-    rows = frame[frame["indicator"] == "poverty_rate"].set_index("geo_code")
-    assert rows.loc["QP034001", ["lower", "upper"]].tolist() == [97, 100]
-    assert rows.loc["QP034003", ["lower", "upper"]].tolist() == [0, 3]
+    content = edited("insee_filosofi_qpv@2021", header, (";62;  1;", ";99,9;0,1;"), (";57;  2;", ";0;  1;"))
+    rows = poverty("insee_filosofi_qpv@2021", tmp_path, content)
+    assert rows.loc["QP034001", ["lower", "upper"]].tolist() == pytest.approx([99.85, 99.95])
+    assert rows.loc["QP034003", ["lower", "upper"]].tolist() == [0, 0.5]
+
+
+def test_without_the_step_a_value_is_bounded_by_the_coarsest_grid_that_holds_it(tmp_path: Path) -> None:
+    """39 may be of the whole numbers or of the odd ones; 62 and 46 are of the whole ones, 39,4 of the tenths."""
+    rows = poverty("insee_filosofi_qpv2024@2021", tmp_path, edited("insee_filosofi_qpv2024@2021", (";46", ";39,4")))
+    half = (rows["upper"] - rows["value"]).dropna().round(6).to_dict()
+    assert half == {"QN03401M": 0.5, "QN05901I": 0.05, "QN07501M": 1.0}
+    assert rows["interval"].to_dict()["QN05001M"] == "none"
+    # a step that the file withholds for one value is that of the grids as well
+    content = edited("insee_filosofi_qpv@2021", (";57;  2;", ";57;  so;"), (";62;  1;", ";62;  ,;"))
+    rows = poverty("insee_filosofi_qpv@2021", tmp_path, content)
+    assert (rows["upper"] - rows["value"]).dropna().loc[["QP034001", "QP034003"]].tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (";62;  2;", "line 2: 62 does not lie on the grid which DISP_INCERT_A21 says for it, step 2"),
+        (";62;  5;", "line 2: 62 does not lie on the grid which DISP_INCERT_A21 says for it, step 5"),
+        (";62,5;  1;", "line 2: 62.5 does not lie on the grid which DISP_INCERT_A21 says for it, step 1"),
+        (";62,55;  ;", "line 2: 62.55 does not lie on the grid declared in the catalogue"),
+    ],
+)
+def test_a_value_off_its_grid_stops_the_source(cells: str, told: str, tmp_path: Path) -> None:
+    content = edited("insee_filosofi_qpv@2021", (";62;  1;", cells))
+    with pytest.raises(SchemaError, match=told):
+        poverty("insee_filosofi_qpv@2021", tmp_path, content)
 
 
 # --- workbooks ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pandas as pd
 
 from qpv_sante import style
-from qpv_sante.catalogue import Indicator, catalogue
+from qpv_sante.catalogue import catalogue
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError
 
@@ -63,7 +63,7 @@ def trend_rows(frame: pd.DataFrame) -> pd.DataFrame:
         year + _SHIFT * (zonings[year].index(zoning) - (len(zonings[year]) - 1) / 2)
         for year, zoning in zip(rows["year"], rows["geo_vintage"], strict=True)
     ]
-    family = [_family(indicator, int(year)) for year in rows["year"]]
+    family = [indicator.family(int(year)) for year in rows["year"]]
     keys = zip(rows["geo_vintage"], rows["source"].map(_names), family, strict=True)
     rows["segment"] = ["|".join(map(str, key)) for key in keys]
     return rows.reindex(columns=list(TREND_COLUMNS))
@@ -146,14 +146,6 @@ def _of_observations(frame: pd.DataFrame) -> pd.DataFrame:
 def _names(sources: str) -> str:
     """Sources without their edition: the edition changes every year, the source seldom."""
     return ", ".join(sorted({key.partition("@")[0] for key in style.source_keys([sources])}))
-
-
-def _family(indicator: Indicator, year: int) -> int:
-    """Number of the group of years that the catalogue says comparable; one group for all by default."""
-    for number, years in enumerate(indicator.incomparable_years):
-        if year in years:
-            return number
-    return -1
 
 
 def breaks(rows: pd.DataFrame) -> pd.DataFrame:

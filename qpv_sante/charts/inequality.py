@@ -33,7 +33,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "curve": "courbe de concentration",
         "equality": "égalité",
         "above": "Au-dessus de la diagonale : les cas se concentrent dans les groupes défavorisés.",
-        "interval": "Intervalle à {level} (fluctuation aléatoire)",
+        "process": "Intervalle à {level} (fluctuation aléatoire)",
+        "between_qpv": "Intervalle à {level} (variation entre QPV)",
         "none": "Source exhaustive : la part du hasard n'est pas dessinée.",
         "measure_d": "Différence des extrêmes : {value} points.",
         "measure_rci": "Indice de concentration relatif : {value}.",
@@ -53,7 +54,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "curve": "concentration curve",
         "equality": "equality",
         "above": "Above the diagonal: cases are concentrated in disadvantaged groups.",
-        "interval": "{level} interval (random fluctuation)",
+        "process": "{level} interval (random fluctuation)",
+        "between_qpv": "{level} interval (variation between QPV)",
         "none": "Exhaustive source: the part of chance is not drawn.",
         "measure_d": "Difference of the ends: {value} points.",
         "measure_rci": "Relative concentration index: {value}.",
@@ -78,8 +80,8 @@ def plot_inequality(
     Parameters
     ----------
     summary : DataFrame
-        As `summarize_inequality` gives it, its `attrs` kept: they hold the groups. Made with `interval="process"`,
-        the groups have intervals. Values in percent.
+        As `summarize_inequality` gives it, its `attrs` kept: they hold the groups. Made with `interval="process"`
+        or `"between_qpv"`, the groups have intervals. Values in percent.
     kind : {"gradient", "concentration"}
         `gradient`: one bar a group, as wide as its share of the population; `concentration`: cumulative share of
         the cases against that of the population, with the line of equality.
@@ -122,7 +124,8 @@ def plot_inequality(
     if kind not in KINDS:
         raise UnknownNameError(f"Unknown kind {kind!r}. {did_you_mean(kind, KINDS)}")
     groups, indicator, source, asked = _checked(summary, geo_vintage, year)
-    drawn_interval = "process" if (summary.get("interval", pd.Series(dtype="str")) == "process").any() else "none"
+    told = set(summary.get("interval", pd.Series(dtype="str")).dropna()) & {"process", "between_qpv"}
+    drawn_interval = told.pop() if told else "none"
     values = group_values(groups, interval=drawn_interval, level=level)
     points = concentration_points(groups) if kind == "concentration" else None
     with style.figure_style():
@@ -297,7 +300,11 @@ def _write(
         handles.append(common.bar(label, colour=style.REFERENCE_COLOUR, style_=(0, (5, 2)), marker=""))
         if values["lower"].notna().any():
             percent = style.format_number(100 * level, 0 if (100 * level).is_integer() else 1, lang=lang, symbol="%")
-            handles.append(common.bar(words["interval"].format(level=percent), colour=style.INK, width=1.6, marker=""))
+            handles.append(
+                common.bar(
+                    words[values["interval"].iloc[0]].format(level=percent), colour=style.INK, width=1.6, marker=""
+                )
+            )
     else:
         handles.append(common.bar(style.capitalise(words["curve"]), colour=style.QPV_COLOUR, width=2, marker="o"))
         handles.append(common.bar(style.capitalise(words["equality"]), colour=style.INK, style_=(0, (4, 2)), marker=""))

@@ -16,7 +16,7 @@ from qpv_sante.charts.ranking_rows import funnel_curve, ordered_intervals, ranki
 from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.geography import zoning_of_qpv_code
 from qpv_sante.observations import FLAG_LABELS, MISSING_FLAGS
-from qpv_sante.ranking import WARNINGS
+from qpv_sante.ranking import LIMITS_LABELS, WARNINGS, cautions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "unnamed": "{n} quartiers : au-delà de {most}, les noms ne sont pas écrits.",
         "funnel": "Entonnoir : là où tomberaient, par le seul hasard, des quartiers dont le taux serait celui de "
         "l'ensemble.",
+        "funnel_widened": "Entonnoir : là où tomberaient des quartiers dont le taux serait celui de l'ensemble, s'ils "
+        "variaient comme la plupart des QPV.",
         "said": "Hors des limites à 99,8 % : {n}.",
         "neighbours": "Deux QPV voisins dans un classement ne diffèrent pas pour autant.",
     },
@@ -65,6 +67,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "order_neither": "QPV, by decreasing value",
         "unnamed": "{n} neighbourhoods: beyond {most}, names are not written.",
         "funnel": "Funnel: where neighbourhoods whose rate is that of the whole would fall by chance alone.",
+        "funnel_widened": "Funnel: where neighbourhoods whose rate is that of the whole would fall if they varied as "
+        "most QPV do.",
         "said": "Beyond the 99.8% limits: {n}.",
         "neighbours": "Neighbours in a ranking are not thereby different.",
     },
@@ -136,7 +140,7 @@ def plot_rank(
         if known.empty:
             common.say_nothing(axes, language)
         elif kind == "funnel":
-            _draw_funnel(axes, known, indicator, highlight, language)
+            _draw_funnel(axes, known, rows.attrs, indicator, highlight, language)
         else:
             _draw_caterpillar(axes, known, rows, indicator, highlight, language, named=named)
         _write(axes, rows, known, indicator, kind, highlight, language, own=own)
@@ -146,11 +150,13 @@ def plot_rank(
 
 
 def _draw_funnel(
-    ax: Axes, known: pd.DataFrame, indicator: Indicator, highlight: Sequence[str], lang: style.Lang
-) -> None:
+    ax: Axes, known: pd.DataFrame, attrs: dict[Any, Any], indicator: Indicator, highlight: Sequence[str],
+    lang: style.Lang,
+) -> None:  # fmt: skip
     target = float(known["target"].iloc[0])
     least, most = float(known["n"].min()), float(known["n"].max())
-    curve = funnel_curve(target, max(1.0, 0.85 * least), 1.08 * most)
+    asked = {"kind": attrs.get("limits", "plain"), "factor": attrs.get("factor", 1.0)}
+    curve = funnel_curve(target, max(1.0, 0.85 * least), 1.08 * most, between=attrs.get("between", 0.0), **asked)
     for name, dash in (("95", (0, (4, 2))), ("99_8", "-")):
         for side in ("lower", "upper"):
             ax.plot(
@@ -284,12 +290,17 @@ def _scope(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[s
     return [_TEXTS[lang]["scope"].format(vintage=vintage, place=place), *filter(None, [when])]
 
 
+def _of_limits(rows: pd.DataFrame, lang: style.Lang) -> list[str]:
+    """What the limits of the funnel are worth, without the names of arguments."""
+    told = rows.attrs
+    spread = float(told.get("dispersion", 1.0)), float(told.get("share_outside", 0.0))
+    return cautions(str(told.get("limits", "plain")), *spread, lang, hint=False)
+
+
 def _cautions(rows: pd.DataFrame, indicator: Indicator, lang: style.Lang) -> list[str]:
     """What `rank` warns of, in the language of the figure and without the names of its columns."""
     notes = [_TEXTS[lang]["neighbours"]]
-    dispersion = float(rows.attrs.get("dispersion", 1.0))
-    if dispersion > 2:
-        notes.append(WARNINGS["dispersion"][lang].format(factor=style.format_number(dispersion**0.5, lang=lang)))
+    notes += _of_limits(rows, lang)
     if indicator.selects_qpv:
         label = indicator.short[lang][:1].lower() + indicator.short[lang][1:]
         notes.append(WARNINGS["circular"][lang].format(label=label))
@@ -311,11 +322,12 @@ def _write(
                 label = style.typography("QPV " + words[name].format(n=numbers[name]), lang)
                 handles.append(common.point(marker, face, label))
             dash = (0, (4, 2))
-            handles.append(
-                common.bar(style.typography(words["limit_95"], lang), colour=style.INK, style_=dash, marker="")
-            )
-            handles.append(common.bar(style.typography(words["limit_99_8"], lang), colour=style.INK, marker=""))
-            notes.append(words["funnel"])
+            limits = str(rows.attrs.get("limits", "plain"))
+            more = f" ({LIMITS_LABELS[limits][lang]})" if limits != "plain" else ""
+            for name, line in (("95", dash), ("99_8", "-")):
+                label = style.typography(words[f"limit_{name}"] + more, lang)
+                handles.append(common.bar(label, colour=style.INK, style_=line, marker=""))
+            notes.append(words["funnel_widened" if more else "funnel"])
         else:
             label = style.typography(words["interval_95"], lang)
             handles.append(common.bar(label, colour=style.QPV_COLOUR, width=2.6, marker=""))
@@ -344,5 +356,12 @@ def _description(rows: pd.DataFrame, known: pd.DataFrame, indicator: Indicator, 
         n_total=float(len(rows)),
         values=dict(zip(known["name"], known["value"].astype(float), strict=True)),
         missing=common.missing_counts(rows["flag"], rows["value"]),
-        said={lang: [_TEXTS[lang]["said"].format(n=style.format_number(beyond, 0, lang=lang))] for lang in languages},
+        said={
+            lang: [
+                _TEXTS[lang]["said"].format(n=style.format_number(beyond, 0, lang=lang)),
+                # the alternative text is read without the notes of the figure: it says what the limits are worth
+                *_of_limits(rows, lang),
+            ]
+            for lang in languages
+        },
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qpv_sante import intervals
+from qpv_sante import funnel, intervals
 from qpv_sante.charts import common
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError
 from qpv_sante.geography import zoning_of_qpv_code
@@ -41,7 +41,16 @@ def ranking_rows(ranking: pd.DataFrame, highlight: Sequence[str]) -> pd.DataFram
     return rows
 
 
-def funnel_curve(target: float, least: float, most: float, *, points: int = 120) -> pd.DataFrame:
+def funnel_curve(
+    target: float,
+    least: float,
+    most: float,
+    *,
+    points: int = 120,
+    kind: str = "plain",
+    factor: float = 1.0,
+    between: float = 0.0,
+) -> pd.DataFrame:
     """Funnel limits over a range of sizes, to be drawn as curves.
 
     Parameters
@@ -52,11 +61,13 @@ def funnel_curve(target: float, least: float, most: float, *, points: int = 120)
         Smallest and largest size.
     points : int
         At most; sizes are whole.
+    kind, factor, between
+        As `qpv_sante.funnel.limits`.
 
     Returns
     -------
     DataFrame
-        `n, lower_95, upper_95, lower_99_8, upper_99_8`, in percent, as `qpv_sante.intervals.funnel_limits` gives them.
+        `n, lower_95, upper_95, lower_99_8, upper_99_8`, in percent, as `qpv_sante.funnel.limits` gives them.
 
     Examples
     --------
@@ -65,9 +76,8 @@ def funnel_curve(target: float, least: float, most: float, *, points: int = 120)
     """
     least, most = max(1.0, round(least)), max(1.0, round(most))
     sizes = np.unique(np.geomspace(least, most, points).round())
-    curve = intervals.funnel_limits(target / 100, sizes, levels=LEVELS)
-    columns = ["lower_95", "upper_95", "lower_99_8", "upper_99_8"]
-    return pd.concat([curve[["n"]], 100 * curve[columns]], axis=1)
+    curve = funnel.limits(target, sizes, kind=kind, factor=factor, between=between, levels=LEVELS)
+    return pd.concat([pd.Series(sizes, name="n"), curve], axis=1)
 
 
 def ordered_intervals(ranking: pd.DataFrame) -> pd.DataFrame:

@@ -42,6 +42,7 @@ import pandas as pd
 
 from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 from qpv_sante.inequality.gradients import gradient
+from qpv_sante.inequality.inversion import CHOOSING, invert, largest_contrast
 from qpv_sante.inequality.measures import BOUNDED, ORDERED, RELATIVE, UNITS, Design, evaluate
 from qpv_sante.inequality.words import bias_note, join, pair_note, say, undefined
 from qpv_sante.intervals.columns import (
@@ -134,18 +135,21 @@ def summarize(
     and ``paf`` is the most advantaged group with rank, the best value without, or `reference`.
 
     *Intervals* are on each measure's own scale. Linear measures have exact variances (``normal``); smooth ones the
-    delta method (``delta``, on the log scale for ratios: ``delta_log``). Measures of spread (squares, distances, best
-    group) grow with sampling error: new sets of estimates are drawn around the given ones, and the limits are
-    ``value - bias ± z sd``, where bias and sd are those of the drawn values (``simulation_bias_corrected``). Limits are
-    cut at the bounds of the measure, and stretched to contain the value. In simulations (8 or 200 groups, errors of a
-    fifth to a half of the spread) 95 % limits held the true value in 88 to 98 % of cases, but only in 85 to 94 % for
-    the measures that choose a group from the data (``mdbu``, ``mdbw``; ``d``, ``r``, ``par`` and ``paf`` without rank).
+    delta method (``delta``, on the log scale for ratios: ``delta_log``). Measures of spread grow with the error of the
+    estimates and cannot fall below zero: their limits invert a test, by simulation (``inverted_test``), and hold
+    equality where the observed value is no larger than equality would give. Measures that choose a group from the data
+    (``mdbu``, ``mdbw``; ``d``, ``r``, ``par`` and ``paf`` without rank or reference) have the limits of all the
+    differences that could have been chosen (``simultaneous``), wide for many groups; they have no standard error. With
+    ``interval="process"``, errors are those of proportions and change along the test. See
+    `qpv_sante.inequality.inversion`; the coverage measured by simulation is in docs/methode.md. Limits are cut at the
+    bounds of the measure, and stretched to contain the value.
 
     References
     ----------
     Schlotheuber and Hosseinpoor (2022), Int J Environ Res Public Health 19:3697. Ahn et al. (2018), JCO Clinical
     Cancer Informatics 2:1-19. Erreygers (2009), J Health Economics 28:504-515. Wagstaff (2005), Health Economics
-    14:429-432. Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 10.
+    14:429-432. Carpenter (1999), J R Stat Soc B 61:159-172 (inverted tests). Šidák (1967), J Am Stat Assoc
+    62:626-633.
 
     Examples
     --------
@@ -323,11 +327,18 @@ def _rows(
         notes |= {code: join(notes.get(code, ""), why, lang) for code in defined}
         return rows
     slopes = {code: gradient(code, y, w, design) for code in defined}
-    simulated = [code for code in defined if slopes[code] is None]
-    drawn: dict[str, np.ndarray] = {}
-    if simulated:
-        noise = np.random.default_rng(seed).standard_normal((draws, len(y)))
-        drawn = evaluate(y + noise * se, w[None], None, design, simulated)
+    binomial = kind == "process"
+    chosen = [code for code in defined if slopes[code] is None and code in CHOOSING]
+    inverted = {code: values[code] for code in defined if slopes[code] is None and code not in CHOOSING}
+    if not (se > 0).any():
+        rows_without = {code: join(notes[code], say("zero_errors", lang), lang) for code in (*inverted, *chosen)}
+        notes |= rows_without
+        defined = [code for code in defined if code not in rows_without]
+    found = (
+        invert(inverted, y, w, se, design, level=level, draws=draws, seed=seed, binomial=binomial)
+        if inverted and (se > 0).any()
+        else {}
+    )
     for code in defined:
         value, slope = values[code], slopes[code]
         ratio = code in _RATIOS
@@ -339,25 +350,33 @@ def _rows(
             spread, method = float(np.sqrt(np.sum((slope * se) ** 2))), "delta_log" if ratio else "delta"
             if code in ("d", "aci", "rci_erreygers", "sii", "par"):
                 method = "normal"
+        elif code in chosen:
+            if ratio and (y <= 0).any():
+                notes[code] = join(notes[code], say("zero_ratio", lang), lang)
+                continue
+            limits = largest_contrast(code, y, w, se, design, level=level, binomial=binomial)
+            rows[code] |= _held(value, limits, kind, "simultaneous")
+            continue
         else:
-            sample = np.log(drawn[code]) if ratio else drawn[code]
-            if not np.isfinite(sample).all():
+            inversion = found[code]
+            if inversion is None:
                 notes[code] = join(notes[code], say("not_simulated", lang), lang)
                 continue
-            bias, spread, method = float(sample.mean() - centre), float(sample.std(ddof=1)), "simulation_bias_corrected"
-            if abs(bias) > spread / 4:
-                notes[code] = join(notes[code], bias_note(code, bias, lang), lang)
-            centre = centre - bias
-        limits = np.array([centre - z * spread, centre + z * spread])
-        limits = _cut(code, np.exp(limits) if ratio else limits, design)
-        rows[code] |= {
-            "se": spread * value if ratio else spread,
-            "lower": min(limits[0], value),
-            "upper": max(limits[1], value),
-            "interval": kind,
-            "method": method,
-        }
+            lower, upper, excess, spread = inversion
+            if excess > spread / 4:
+                notes[code] = join(notes[code], bias_note(excess, lang), lang)
+            rows[code] |= _held(value, (lower, upper), kind, "inverted_test") | {"se": spread}
+            continue
+        ends = np.array([centre - z * spread, centre + z * spread])
+        ends = _cut(code, np.exp(ends) if ratio else ends, design)
+        rows[code] |= _held(value, ends, kind, method) | {"se": spread * value if ratio else spread}
     return rows
+
+
+def _held(value: float, limits: Sequence[float] | np.ndarray, kind: str, method: str) -> dict[str, float | str]:
+    """Limits stretched to contain the value, and what they are."""
+    lower, upper = min(float(limits[0]), value), max(float(limits[1]), value)
+    return {"lower": lower, "upper": upper, "interval": kind, "method": method}
 
 
 def _cut(code: str, limits: np.ndarray, design: Design) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 from qpv_sante import intervals
 from qpv_sante.errors import InvalidInputError, SchemaError
 from qpv_sante.intervals.columns import check_level
+from qpv_sante.intervals.limits import quantile
 
 _NEEDED = ("group", "rank", "estimate", "population")
 
@@ -20,8 +21,9 @@ def group_values(groups: pd.DataFrame, *, interval: str = "none", level: float =
     groups : DataFrame
         `group, rank, estimate` (percent), `population`, one row a group, as `attrs["groups"]` of
         `summarize_inequality` lists them.
-    interval : {"none", "process"}
-        `process`: Wilson interval of each group's rate, its count read as one outcome of a random process.
+    interval : {"none", "process", "between_qpv"}
+        `process`: Wilson interval of each group's rate, its count read as one outcome of a random process;
+        `between_qpv`: normal interval of the standard error `se` (points) that the groups then carry.
     level : float
         Confidence level, between 0 and 1.
 
@@ -46,14 +48,22 @@ def group_values(groups: pd.DataFrame, *, interval: str = "none", level: float =
     >>> group_values(groups, interval="process")[["group", "lower", "upper", "middle"]].round(2).values.tolist()
     [['Q1', 30.94, 49.8, 0.12], ['Q2', 15.87, 24.89, 0.62]]
     """
-    if interval not in ("none", "process"):
-        raise InvalidInputError(f"interval is 'none' or 'process'; got {interval!r}.")
+    if interval not in ("none", "process", "between_qpv"):
+        raise InvalidInputError(f"interval is 'none', 'process' or 'between_qpv'; got {interval!r}.")
     check_level(level)
+    if interval == "between_qpv" and "se" not in groups:
+        raise SchemaError("Groups need the column se for intervals of the variation between QPV.")
     rows = _checked(groups)
     if interval == "process":
         size = rows["population"].round()
         wilson = intervals.proportion((rows["estimate"] / 100 * size).round(), size, level=level, interval="process")
         rows["lower"], rows["upper"] = 100 * wilson["lower"], 100 * wilson["upper"]
+    elif interval == "between_qpv":
+        half = quantile(level) * rows["se"]
+        rows["lower"], rows["upper"] = (
+            (rows["estimate"] - half).clip(lower=0),
+            (rows["estimate"] + half).clip(upper=100),
+        )
     else:
         rows["lower"] = rows["upper"] = np.nan
     rows["interval"] = interval

@@ -12,11 +12,15 @@ from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Indicator, catalogue
 from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.inequality import summarize
+from qpv_sante.inequality.resampling import cluster_errors, process_errors
 from qpv_sante.observations import AUTO
 from qpv_sante.territories import Territory
+from qpv_sante.years import best_covered_year
 
 COLUMNS = ("region", "department", "epci", "urban_unit")
 GROUPS = ("poverty_quintile", "qpv_status", *COLUMNS)
+INTERVALS = ("none", "process", "between_qpv")
+ENOUGH_QPV = 30  # in a group: with 5 or 10, 95 % intervals hold the truth in 86 to 92 % of simulations
 NOTES = {
     "circular": {
         "fr": "circulaire : les groupes sont formés par la pauvreté, et les QPV choisis par le revenu",
@@ -35,6 +39,22 @@ NOTES = {
         "en": "{number} QPV not counted, for want of {lack}",
     },
     "left_out_one": {"fr": "un QPV non compté, faute de {lack}", "en": "one QPV not counted, for want of {lack}"},
+    "outside_not_qpv": {
+        "fr": "l'extérieur n'est pas fait de QPV : leur variation n'en dit rien, et il n'y a pas d'intervalle",
+        "en": "the outside is not made of QPV: their variation says nothing of it, and there is no interval",
+    },
+    "few_qpv": {
+        "fr": "groupes de moins de {enough} QPV : {number} ; l'intervalle de la variation entre QPV y est trop étroit",
+        "en": "groups of fewer than {enough} QPV: {number}; there the interval of variation between QPV is too narrow",
+    },
+    "one_qpv": {
+        "fr": "un groupe n'a qu'un QPV ({names}), dont la variation n'est pas connue : pas d'intervalle",
+        "en": "one group has a single QPV ({names}), of which the variation is not known: no interval",
+    },
+    "ones_qpv": {
+        "fr": "{number} groupes n'ont qu'un QPV ({names}), dont la variation n'est pas connue : pas d'intervalle",
+        "en": "{number} groups have a single QPV ({names}), of which the variation is not known: no interval",
+    },
     "value": {"fr": "valeur", "en": "a value"},
     "value_or_group": {"fr": "valeur ou de groupe", "en": "a value or of a group"},
     "value_or_poverty": {"fr": "valeur ou de taux de pauvreté", "en": "a value or of a poverty rate"},
@@ -66,6 +86,8 @@ def summarize_inequality(
     level: float = 0.95,
     sex: str = AUTO,
     age: str = AUTO,
+    draws: int = 1000,
+    seed: int = 0,
     lang: str = "fr",
 ) -> pd.DataFrame:
     """Summary measures of the inequality between groups of QPV, or between QPV and their outside.
@@ -86,15 +108,20 @@ def summarize_inequality(
     reference : str
         Outside, for `qpv_status`: `rest_of_commune` or `rest_of_urban_unit`; the others contain the QPV.
     rank_year : int, optional
-        Year of the poverty rate that forms the quintiles; the nearest published by default.
-    interval : {"none", "process"}
+        Year of the poverty rate that forms the quintiles; by default, of those that cover the QPV best, the nearest
+        to `year` (`qpv_sante.years`). The column `rank_year` says which.
+    interval : {"none", "process", "between_qpv"}
         Exhaustive sources have no sampling error: no interval by default. `process` treats each group's
-        number of cases as one outcome of a random process.
+        number of cases as one outcome of a random process, person by person. `between_qpv` draws whole QPV again with
+        replacement within their group: QPV differ far more than chance among persons makes them, and this is what a
+        source that counts everyone has. A group of one QPV, or an outside that is not made of QPV, has none.
     measures : sequence of str, optional
         Codes of `qpv_sante.inequality.summarize`; all by default.
     level : float
     sex, age : str
         The total where it is published; one class, where there are several and no total.
+    draws, seed : int
+        Simulated sets of estimates, and QPV drawn again, behind the intervals.
     lang : {"fr", "en"}
         Language of the group names and notes.
 
@@ -102,9 +129,10 @@ def summarize_inequality(
     -------
     DataFrame
         As `qpv_sante.inequality.summarize`, indexed by measure, with `unit` in words, then `indicator, year,
-        geo_level, geo_vintage, sex, age, territory, territory_code, groups, reference` (of `qpv_status`), `n_used` QPV
-        with a value of the `n_total` asked for, `source` and `licence`. `attrs["groups"]`: one record a group
-        (`group, rank, estimate, population, n_used, n_total`); `attrs["notes"]`: how groups were formed, what was
+        geo_level, geo_vintage, sex, age, territory, territory_code, groups, reference` (of `qpv_status`), `rank_year`
+        (of `poverty_quintile`), the `n_used` QPV that entered the measures of the `n_total` asked for, `source` and
+        `licence`. `attrs["groups"]`: one record a group (`group, rank, estimate, population, n_used, n_total`, and
+        `se`, in points, where there is an interval); `attrs["notes"]`: how groups were formed, what was
         left out, and whether the ranking is circular; `indicator`, `geo_vintage`, `year`, `territory` (typed code)
         and `territory_name`: what was asked.
 
@@ -127,20 +155,20 @@ def summarize_inequality(
     if isinstance(groups, str) and groups not in GROUPS:
         raise UnknownNameError(f"Unknown groups {groups!r}. {did_you_mean(groups, GROUPS)}")
     lang = style.check_lang(lang)
-    if interval not in ("none", "process"):
-        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, ('none', 'process'))}")
+    if interval not in INTERVALS:
+        raise UnknownNameError(f"Unknown interval {interval!r}. {did_you_mean(interval, INTERVALS)}")
     if known.kind != "rate" or known.range != [0, 100]:
         raise ComparabilityError(f"Summary measures need a rate in percent; {indicator} is a {known.kind}.")
     places = loading.gazetteer()
     place = places.resolve(territory)
     sex, age = quarter_values.one_class(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     quarters = quarter_values.quarters_with_values(known, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
-    notes: list[str] = []
     by_status = isinstance(groups, str) and groups == "qpv_status"
+    ranked_by: int | None = None
     if by_status:
-        table = _by_status(known, quarters, geo_vintage, year, place, reference, lang, sex, age)
+        table, entered, notes = _by_status(known, quarters, geo_vintage, year, place, reference, lang, sex, age)
     else:
-        table, notes = _by_group(known, quarters, groups, geo_vintage, year, place, rank_year, lang)
+        table, entered, notes, ranked_by = _by_group(known, quarters, groups, geo_vintage, year, place, rank_year, lang)
     if known.selects_qpv:
         by_poverty = isinstance(groups, str) and groups == "poverty_quintile"
         notes.append(NOTES["circular" if by_poverty else "chosen"][lang])
@@ -151,18 +179,25 @@ def summarize_inequality(
         )
     if interval == "process":
         comparison.check_process(known, quarters)
-    share = table["estimate"] / 100
-    se = 100 * np.sqrt(share * (1 - share) / table["population"]) if interval == "process" else None
+    entered = entered[entered["label"].isin(table["group"])]
+    if interval == "process":
+        table["se"] = process_errors(table["estimate"].to_numpy(), table["population"].to_numpy())
+    elif interval == "between_qpv":
+        clusters = entered.assign(group=entered["label"])
+        table["se"] = table["group"].map(cluster_errors(clusters, draws=draws, seed=seed))
+        notes += _without_spread(table, by_status, lang)
     indexed = table.set_index("group")
     result = summarize(
         indexed["estimate"],
         indexed["population"],
-        se=None if se is None else se.to_numpy(),
+        se=indexed.get("se"),
         rank=None if table["rank"].isna().any() else indexed["rank"],
         favourable=known.higher_is == "better",
         measures=measures,
         level=level,
-        interval="process",
+        interval="process" if interval == "none" else interval,
+        draws=draws,
+        seed=seed,
         lang=lang,
     )
     whole = place or comparison.ALL_FRANCE
@@ -182,13 +217,15 @@ def summarize_inequality(
         territory_code=whole.key,
         groups=groups if isinstance(groups, str) else "own",
         reference=reference if by_status else "",
-        n_used=int((asked.isin(quarters.loc[quarters["value"].notna(), "geo_code"])).sum()),
+        rank_year=pd.Series(ranked_by, index=result.index, dtype="Int64"),
+        n_used=entered["geo_code"].nunique(),
         n_total=len(asked),
         source=source,
         licence=catalogue().source(source).licence,
     )
     result.attrs = {"groups": table.to_dict("records"), "notes": notes, "indicator": indicator}
     result.attrs |= {"geo_vintage": geo_vintage, "year": year, "territory": whole.key, "territory_name": whole.name}
+    result.attrs |= {"interval": interval, "level": level, "rank_year": ranked_by}
     return result
 
 
@@ -202,8 +239,8 @@ def _by_status(
     lang: style.Lang,
     sex: str,
     age: str,
-) -> pd.DataFrame:
-    """QPV and their outside, as two groups."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """QPV and their outside, as two groups; the QPV that entered; what was left out."""
     from qpv_sante.references import parse_reference, reference_values
 
     places = loading.gazetteer()
@@ -223,7 +260,7 @@ def _by_status(
             f"{known.id} of {year}: no value of {reference!r} for these QPV ({outside['note'] or 'not read'}). "
             "Choose a territory where every QPV has a value, or another reference."
         )
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "group": ["QPV", parsed.label(lang)],
             "rank": [1, 2],
@@ -233,6 +270,8 @@ def _by_status(
             "n_total": [inside["n_total"], outside["n_total"]],
         }
     )
+    entered = _entered(members)
+    return table, entered.assign(label="QPV"), _left_out(len(members) - len(entered), "value", lang)
 
 
 def _by_group(
@@ -244,45 +283,66 @@ def _by_group(
     place: Territory | None,
     rank_year: int | None,
     lang: style.Lang,
-) -> tuple[pd.DataFrame, list[str]]:
-    """QPV pooled by quintile of poverty, or by the territory that contains them."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], int | None]:
+    """QPV pooled by quintile of poverty, or by the territory that contains them.
+
+    With the QPV that entered (`label` is their group), what was left out, and the year of the poverty rate.
+    """
     places = loading.gazetteer()
     own = None if isinstance(groups, str) else _checked_column(groups, quarters["geo_code"], geo_vintage)
     by = groups if isinstance(groups, str) and groups != "poverty_quintile" else None
     members = comparison.group_members(quarters, places, by, place, geo_vintage)
-    notes = []
+    notes: list[str] = []
+    ranked_by = None
     if own is not None:
         label = members["geo_code"].map(own)
         members = members.assign(group=label, territory=label)
-        left = label.isna() | members["value"].isna()
-        notes += _left_out(int(left.sum()), "value_or_group", lang)
+        notes += _left_out(len(members) - len(_entered(members[label.notna()])), "value_or_group", lang)
         members = members[label.notna()]
     elif by is None:
-        poverty, used_year = _poverty(members["geo_code"], geo_vintage, year, rank_year)
-        notes.append(NOTES["ranked_by"][lang].format(year=used_year))
-        members = members.assign(poverty=poverty.to_numpy())
         whole = len(members)
-        members = members[members[["value", "weight", "poverty"]].notna().all(axis=1)]
+        members = _entered(members)
+        poverty, ranked_by = _poverty(members["geo_code"], geo_vintage, year, rank_year)
+        notes.append(NOTES["ranked_by"][lang].format(year=ranked_by))
+        members = members.assign(poverty=members["geo_code"].map(poverty))
+        members = members[members["poverty"].notna()]
         notes += _left_out(whole - len(members), "value_or_poverty", lang)
         members = members.assign(group=_quintile(members))
         members["territory"] = "Q" + members["group"].astype(str)
     else:
-        notes += _left_out(int(members["value"].isna().sum()), "value", lang)
+        notes += _left_out(members["geo_code"].nunique() - _entered(members)["geo_code"].nunique(), "value", lang)
     pooled = aggregation.pool(members, "group", kind=known.kind)
     names = members.drop_duplicates("group").set_index("group")["territory"]
-    return (
-        pd.DataFrame(
-            {
-                "group": names.reindex(pooled.index).to_numpy(),
-                "rank": pooled.index.astype(float) if by is None and own is None else np.nan,
-                "estimate": pooled["value"].to_numpy(),
-                "population": pooled["weight_used"].to_numpy(),
-                "n_used": pooled["n_used"].to_numpy(),
-                "n_total": pooled["n_total"].to_numpy(),
-            }
-        ),
-        notes,
+    table = pd.DataFrame(
+        {
+            "group": names.reindex(pooled.index).to_numpy(),
+            "rank": pooled.index.astype(float) if by is None and own is None else np.nan,
+            "estimate": pooled["value"].to_numpy(),
+            "population": pooled["weight_used"].to_numpy(),
+            "n_used": pooled["n_used"].to_numpy(),
+            "n_total": pooled["n_total"].to_numpy(),
+        }
     )
+    return table, _entered(members).assign(label=lambda rows: rows["territory"]), notes, ranked_by
+
+
+def _entered(members: pd.DataFrame) -> pd.DataFrame:
+    """The QPV that a pooled rate is made of: those with a value and a weight."""
+    return members[members[["value", "weight"]].notna().all(axis=1)]
+
+
+def _without_spread(table: pd.DataFrame, by_status: bool, lang: style.Lang) -> list[str]:
+    """Groups that QPV drawn again say nothing of."""
+    if by_status:
+        return [NOTES["outside_not_qpv"][lang]]
+    alone = table.loc[table["se"].isna(), "group"].astype("str")
+    if alone.empty:
+        few = int((table["n_used"] < ENOUGH_QPV).sum())
+        said = NOTES["few_qpv"][lang].format(number=style.format_number(few, 0, lang=lang), enough=ENOUGH_QPV)
+        return [style.typography(said, lang)] if few else []
+    said = NOTES["one_qpv" if len(alone) == 1 else "ones_qpv"][lang]
+    more = ", …" if len(alone) > 5 else ""
+    return [said.format(number=style.format_number(len(alone), 0, lang=lang), names=", ".join(alone[:5]) + more)]
 
 
 def _left_out(number: int, lack: str, lang: style.Lang) -> list[str]:
@@ -304,10 +364,10 @@ def _checked_column(groups: pd.Series, codes: pd.Series, geo_vintage: int) -> pd
 
 
 def _poverty(codes: pd.Series, geo_vintage: int, year: int, rank_year: int | None) -> tuple[pd.Series, int]:
-    """Poverty rate of QPV, of the asked year or of the nearest one published in their zoning."""
+    """Poverty rate of QPV: of the asked year, else of the nearest of those that cover them best."""
     rates = loading.load_observations("poverty_rate", geo_level="qpv", geo_vintage=geo_vintage, year=rank_year)
-    nearest = rank_year or min(sorted(rates["year"].unique(), reverse=True), key=lambda one: abs(int(one) - year))
-    return codes.map(rates[rates["year"] == nearest].set_index("geo_code")["value"]), int(nearest)
+    chosen = rank_year or best_covered_year(rates, codes, near=year)
+    return rates[rates["year"] == chosen].set_index("geo_code")["value"], chosen
 
 
 def _quintile(members: pd.DataFrame) -> pd.Series:

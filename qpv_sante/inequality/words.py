@@ -8,8 +8,6 @@ import pandas as pd
 from qpv_sante.inequality.measures import Design
 from qpv_sante.style import Lang, typography
 
-PICKS_GROUPS = ("d", "r", "par", "paf", "mdbu", "mdbw")
-"""Measures that choose a group from the data."""
 TEXTS: dict[str, dict[str, str]] = {
     "unknown": {
         "fr": "{unknown} groupes sur {total} n'ont pas d'estimation ou pas de population",
@@ -70,17 +68,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "fr": "non défini pour certaines estimations simulées : pas d'intervalle",
         "en": "not defined for some simulated estimates: no interval",
     },
-    "bias_times": {
-        "fr": "l'erreur des estimations multiplie la valeur par environ {amount} ; l'intervalle en tient compte",
-        "en": "error of the estimates multiplies the value by about {amount}; the interval allows for it",
-    },
     "bias_adds": {
         "fr": "l'erreur des estimations ajoute environ {amount} ; l'intervalle en tient compte",
         "en": "error of the estimates adds about {amount}; the interval allows for it",
     },
-    "picked": {
-        "fr": " (groupes choisis d'après les données : approché)",
-        "en": " (groups chosen from the data: approximate)",
+    "zero_errors": {
+        "fr": "toutes les erreurs types sont nulles\u00a0: pas d'intervalle",
+        "en": "all standard errors are zero: no interval",
     },
 }
 
@@ -133,11 +127,9 @@ def pair_note(code: str, y: np.ndarray, labels: pd.Index, design: Design, lang: 
     return say("best", lang, group=str(labels[best])) if code in ("mdbu", "mdbw") else ""
 
 
-def bias_note(code: str, bias: float, lang: Lang) -> str:
-    """What sampling error adds to a measure of spread."""
-    times = code == "r"
-    said = say("bias_times" if times else "bias_adds", lang, amount=float(np.exp(bias) if times else bias))
-    return said + (say("picked", lang) if code in PICKS_GROUPS else "")
+def bias_note(excess: float, lang: Lang) -> str:
+    """What the error of the estimates adds to a measure of spread."""
+    return say("bias_adds", lang, amount=excess)
 
 
 def _number(number: float, lang: Lang) -> str:

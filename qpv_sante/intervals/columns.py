@@ -13,7 +13,7 @@ from qpv_sante.errors import InvalidInputError, UnknownNameError, did_you_mean
 Column: TypeAlias = float | Sequence[float] | np.ndarray | pd.Series
 """One number, or one number per row; the index of a Series is kept."""
 
-UNCERTAINTIES = ("sampling", "rounding", "secrecy", "model", "process")
+UNCERTAINTIES = ("sampling", "rounding", "secrecy", "model", "process", "between_qpv")
 """What an interval can express; an exhaustive source has no sampling error."""
 
 

@@ -59,7 +59,7 @@ def similar(
         Least number of indicators that both QPV have; two thirds of the list, rounded up, by default. A quarter
         with fewer values of its own is compared on those, at least three.
     years : dict of str to int, optional
-        Year of some indicators; by default the latest published, named in `attrs["years"]`.
+        Year of some indicators; by default the newest of the best covered, named in `attrs["years"]`.
     lang : {"fr", "en"}
         Language of `shared` and `differs`.
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import pandas as pd
 
-from qpv_sante import loading, quarter_values
+from qpv_sante import loading, quarter_values, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import (
     AmbiguousTerritoryError,
@@ -20,6 +20,7 @@ from qpv_sante.errors import (
 from qpv_sante.geography import QPV_ZONINGS, fold, zoning_of_qpv_code
 from qpv_sante.health import published_records
 from qpv_sante.territories import Territory
+from qpv_sante.years import best_covered_year
 
 _SHOWN = 12
 
@@ -229,28 +230,38 @@ def _near(qpv: pd.DataFrame, text: str) -> pd.DataFrame:
 
 
 def latest_years(geo_vintage: int) -> dict[str, int]:
-    """The latest year that each indicator is published for, by QPV of a zoning; imports left aside.
+    """The newest of the best covered years of each indicator, by QPV of a zoning; imports left aside.
+
+    A newer year in which many more QPV are withheld would hide the values of the year before.
 
     Examples
     --------
     >>> latest_years(2024)["poverty_rate"]
     2021
     """
+    found = store.remembered(("latest years", geo_vintage), lambda: _latest_years(geo_vintage))
+    return {str(one["indicator"]): int(one["year"]) for one in found.to_dict("records")}
+
+
+def _latest_years(geo_vintage: int) -> pd.DataFrame:
     years: dict[str, int] = {}
     for indicator in catalogue().indicators:
-        published = [
+        published = {
             int(str(record["year"]))
             for record in published_records(indicator)
             if (record["geo_level"], record["geo_vintage"]) == ("qpv", geo_vintage)
             and (record["sex"], record["age"]) == ("_T", "_T")
-        ]
-        if published:
-            years[indicator] = max(published)
-    return years
+        }
+        if len(published) > 1:
+            rows = loading.load_observations(indicator, geo_level="qpv", geo_vintage=geo_vintage, sex="_T", age="_T")
+            years[indicator] = best_covered_year(rows[rows["year"].isin(published)])
+        elif published:
+            years[indicator] = published.pop()
+    return pd.DataFrame({"indicator": list(years), "year": list(years.values())})
 
 
 def chosen_years(geo_vintage: int, years: dict[str, int] | None) -> dict[str, int]:
-    """The latest years, and in their place those that are asked for.
+    """The years of `latest_years`, and in their place those that are asked for.
 
     Raises
     ------

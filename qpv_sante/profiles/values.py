@@ -90,7 +90,7 @@ def positions(
         Zoning, 2015 or 2024: deduced from a QPV code; needed for a territory, and for a QPV name that both zonings
         bear.
     years : dict of str to int, optional
-        Year of some indicators; by default the latest that is published for QPV of that zoning, in the column `year`.
+        Year of some indicators; by default the newest of the best covered for QPV of that zoning, in the column `year`.
     min_coverage : float
         As in `compare`: share of a reference's people that must have a published figure.
     lang : {"fr", "en"}

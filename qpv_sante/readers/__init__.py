@@ -33,12 +33,16 @@ class Tables:
         Code tables by name (`communes`).
     counts : dict of str to int
         Rows read, dropped (and why) and repaired, for the manifest.
+    names : dict of str to list of str
+        Names under which the columns of each series were found, as the catalogue writes them, by indicator, sex and
+        age.
     """
 
     observations: pd.DataFrame | None = None
     zones: dict[str, gpd.GeoDataFrame] = field(default_factory=dict)
     codes: dict[str, pd.DataFrame] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse names that a terminal, a page or a figure would not show as they are.

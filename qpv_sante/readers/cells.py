@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 
-from qpv_sante.catalogue import Note, Table
+from qpv_sante.catalogue import Grid, Note, Table
 from qpv_sante.content import open_workbook
 from qpv_sante.errors import SchemaError, UnknownMarkerError
 from qpv_sante.observations import MISSING_FLAGS
@@ -244,6 +244,18 @@ def parse_numbers(
         pd.Series(values.to_numpy()[position], index=cells.index, name=cells.name),
         flags.take(position).set_axis(cells.index).rename(cells.name),
     )
+
+
+def on_grid(values: pd.Series, grid: Grid) -> pd.Series:
+    """Which values lie on a grid.
+
+    Examples
+    --------
+    >>> on_grid(pd.Series([34.0, 35.0, 35.5]), Grid(step=2, first=1)).tolist()
+    [False, True, False]
+    """
+    place = (values - grid.first) / grid.step
+    return (place - place.round()).abs() < 1e-6
 
 
 def qualify(

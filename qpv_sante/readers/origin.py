@@ -31,7 +31,7 @@ class Cell:
     Attributes
     ----------
     role : str
-        `value`, `numerator`, `denominator`, `note`, `uncertainty`, `lower`, `upper`, `n` or `count`.
+        `value`, `numerator`, `denominator`, `note`, `step`, `lower`, `upper`, `n` or `count`.
     column : str
         Its heading.
     row : int
@@ -198,7 +198,7 @@ def _in_wide(wanted: Wanted) -> Origin:
             continue
         one = chosen[0]
         roles = [("value", one.column)] if one.column else [("numerator", [name]) for name in one.numerator]
-        roles += [("denominator", one.denominator), ("uncertainty", one.uncertainty)]
+        roles += [("denominator", one.denominator), ("step", one.step)]
         roles += [("note", table.notes[one.note].column)] if one.note else []
         return Origin(table, member, table.sheet or "", list(_cells(frame, int(rows[0]), roles, wanted)))
     return Origin()

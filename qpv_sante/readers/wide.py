@@ -15,6 +15,7 @@ from qpv_sante.readers import Tables
 from qpv_sante.readers.cells import (
     find_column,
     format_names,
+    on_grid,
     parse_numbers,
     qualify,
     read_text_csv,
@@ -53,6 +54,7 @@ def read_workbook(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
 def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..., pd.DataFrame]) -> Tables:
     tables: list[pd.DataFrame] = []
     counts: dict[str, int] = {}
+    names: dict[str, list[str]] = {}
     series = catalogue().series_in(source.id, vintage.id)
     for table in source.tables_of(vintage):
         member = table.member and format_names([table.member], vintage.year)[0]
@@ -61,12 +63,28 @@ def _read(source: Source, vintage: Vintage, raw: RawFile, read_text: Callable[..
             frame = read_text(stream.read(), table, where=where)
         carried = [(i, s) for i, s in series if not s.geo_levels or table.geo_level in s.geo_levels]
         tables.append(melt(frame, source, vintage, table, carried, where=where))
+        names |= {f"{i.id} {s.sex} {s.age}": _names_found(frame, s, vintage.year) for i, s in carried}
         name = f"{member or raw.path.name}: "
         dropped = len(frame) - tables[-1]["geo_code"].nunique()
         blank = frame.attrs["blank rows"]
         counts |= {name + "rows read": len(frame) + blank, name + "rows dropped (blank)": blank}
         counts[name + "rows dropped (totals)"] = dropped
-    return Tables(observations=observations.concat(tables), counts=counts)
+    return Tables(observations=observations.concat(tables), counts=counts, names=names)
+
+
+def _names_found(frame: pd.DataFrame, one: Series, year: int) -> list[str]:
+    """Names, as the catalogue writes them, of the columns of a series that the file has."""
+    present = {name.casefold() for name in frame.columns}
+    wanted = [one.column] if one.column else [[name] for name in one.numerator]
+    wanted += [one.denominator] if one.denominator else []
+    return [
+        next(
+            name
+            for name, written in zip(names, format_names(names, year), strict=True)
+            if written.casefold() in present
+        )
+        for names in wanted
+    ]
 
 
 def melt(
@@ -167,16 +185,43 @@ class _Columns:
         measures = pd.DataFrame({"value": values, "flag": flags})
         if one.denominator:
             measures["denominator"] = self.numbers(one.denominator)[0]
-        if one.uncertainty:
-            names = format_names(one.uncertainty, self.year)
-            present = {name.casefold() for name in self.frame.columns}
-            if any(name.casefold() in present for name in names):
-                half_width = self.numbers(one.uncertainty)[0].where(values.notna())
-                low, high = indicator.range or (None, None)
-                measures["lower"] = (values - half_width).clip(lower=low)
-                measures["upper"] = (values + half_width).clip(upper=high)
-                measures["interval"] = half_width.notna().map({True: "rounding", False: "none"})
+        if one.grids:
+            half = self.steps(one, indicator, values) / 2
+            low, high = indicator.range or (None, None)
+            # a value out of range stays between its bounds: it is told as what it is
+            measures["lower"] = (values - half).clip(lower=low).clip(upper=values)
+            measures["upper"] = (values + half).clip(upper=high).clip(lower=values)
+            measures["interval"] = half.notna().map({True: "rounding", False: "none"})
         return measures
+
+    def steps(self, one: Series, indicator: Indicator, values: pd.Series) -> pd.Series:
+        """Step of the grid that each value is published on: the producer's, else that of the coarsest that holds it."""
+        ordered = sorted(one.grids, key=lambda grid: grid.step)
+        steps = pd.Series(float("nan"), index=values.index)
+        for grid in ordered:
+            steps = steps.mask(on_grid(values, grid), grid.step)
+        names = format_names(one.step, self.year)
+        present = {name.casefold() for name in self.frame.columns}
+        if one.step and any(name.casefold() in present for name in names):
+            told = self.numbers(one.step)[0].where(values.notna())
+            fits = told.isna()
+            for grid in ordered:
+                fits |= ((told - grid.step).abs() < 1e-6) & on_grid(values, grid)
+            self._on_grid(fits, values, indicator, f"which {names[0]} says for it", told)
+            steps = told.fillna(steps)
+        self._on_grid(steps.notna() | values.isna(), values, indicator, "declared in the catalogue", steps)
+        return steps
+
+    def _on_grid(self, fits: pd.Series, values: pd.Series, indicator: Indicator, which: str, steps: pd.Series) -> None:
+        """Stop at a value off its grid: half a step would then not bound it."""
+        if not fits.all():
+            line = fits.index[~fits][0]
+            step = f", step {steps[line]:g}" if pd.notna(steps[line]) else ""
+            raise SchemaError(
+                f"{self.where}: {indicator.id}, line {line}: {values[line]:g} does not lie on the grid {which}{step}; "
+                f"{int((~fits).sum())} such values. The grids are in the catalogue (`grids` of the series). Nothing of "
+                "this source was stored."
+            )
 
     def ratio(self, one: Series, indicator: Indicator) -> pd.DataFrame:
         parts = [self.numbers([name]) for name in one.numerator]

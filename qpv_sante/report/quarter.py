@@ -47,7 +47,7 @@ def profile(
     geo_vintage : int, optional
         2015 or 2024: deduced from a code; needed for a name that both zonings bear.
     years : dict of str to int, optional
-        Year of some indicators; by default the latest that is published for QPV of that zoning. Each figure says its
+        Year of some indicators; by default the newest of the best covered for QPV of that zoning. Each figure says its
         own.
     lang : {"fr", "en"}
 
