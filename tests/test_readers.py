@@ -177,7 +177,7 @@ def test_blank_rows_are_counted_and_lines_keep_their_numbers() -> None:
         (b"CODGEO;A\r\n", "a header but no row"),
         (b"CODGEO;A\r\n;\r\n\r\n", "a header but no row"),
         (b"CODGEO,A\r\n01001,1\r\n", r"one column only with the separator ';'; first line: 'CODGEO,A'"),
-        (b"CODGEO;A\r\n01001;1\r\n01002;1;2\r\n", "not a table separated by ';'"),
+        (b"CODGEO;A\r\n01001;1\r\n01002;1;2\r\n", "line 3 has 3 cells, more cells than the header"),
         (b"CODGEO;A\r\n01001;1;2\r\n01002;1;2\r\n", "more cells than the header"),
         (b"CODGEO;A;B\r\n01001;1;2\r\n01002;1\r\n", "line 3 has fewer cells than the header"),
         ("CODGEO;LIB\r\n01001;Devèze\r\n".encode("cp1252"), "expected encoding utf-8-sig, but byte 21"),

@@ -54,6 +54,8 @@ class ImportReport:
         Whether an earlier import of the same file was replaced.
     restriction : str
         The notice that follows the figures.
+    warnings : list of str
+        What was not refused and must be looked at: names that contradict some codes, rates all under 1 %.
     """
 
     source: str
@@ -65,6 +67,7 @@ class ImportReport:
     left_out: list[str] = field(default_factory=list)
     replaced: bool = False
     restriction: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -84,6 +87,7 @@ class ImportReport:
             lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
         if self.restriction:
             lines.append(f"Diffusion restreinte : {self.restriction}")
+        lines += [f"À vérifier : {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
@@ -201,6 +205,7 @@ def import_observations(
         left_out=draft.left_out,
         replaced=replaced,
         restriction=declared.restriction,
+        warnings=draft.warnings,
     )
 
 
@@ -297,9 +302,8 @@ def _record(
             f"{source}@{draft.edition} was imported from {there['url']}; {file} would replace it. Give another "
             f"`edition` in the metadata, or remove the first: `qpv-sante import --remove {source}@{draft.edition}`."
         )
-    vintage = Vintage(
-        id=draft.edition, year=draft.year, table={"geo_level": draft.geo_level, "geo_vintage": draft.geo_vintage}
-    )
+    table = {**draft.form, "geo_level": draft.geo_level, "geo_vintage": draft.geo_vintage}
+    vintage = Vintage(id=draft.edition, year=draft.year, table=table, caveat=draft.caveat)
     described: Source = msgspec.structs.replace(draft.source, vintage=[vintage])
     record = records.ImportRecord(source=described, themes=draft.themes, indicators=draft.defined, series=draft.series)
     if before is not None:

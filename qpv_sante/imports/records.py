@@ -155,8 +155,8 @@ def merge(known: Catalogue, record: ImportRecord) -> Catalogue:
 
 
 def same_definition(a: Indicator, b: Indicator) -> bool:
-    """Whether two indicators say the same, wherever they are found."""
-    return msgspec.structs.replace(a, series=[]) == msgspec.structs.replace(b, series=[])
+    """Whether two indicators say the same, wherever they are found and however many digits each file gives."""
+    return msgspec.structs.replace(a, series=[], decimals=0) == msgspec.structs.replace(b, series=[], decimals=0)
 
 
 def with_records(known: Catalogue, paths: Iterable[Path]) -> Catalogue:
