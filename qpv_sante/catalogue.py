@@ -45,6 +45,8 @@ class Table(_Record, frozen=True):
     geo_level: str | None = None
     geo_vintage: int | None = None
     code: str = "CODGEO"
+    # the name beside the code, where the file has one: it is held against the code
+    label: str = "LIBGEO"
     code_format: str | None = None
     encoding: str = "utf-8-sig"
     separator: str = ";"

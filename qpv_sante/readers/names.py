@@ -117,11 +117,12 @@ def _verdict(code: str, name: str, own: dict[str, str], bearers: dict[str, set[s
         return ""
     others = sorted(bearers.get(name, set()) - {code})
     alike = any(_alike(name, one) for one in own)
-    if others and level in ("qpv", "commune") and alike:
-        # a short name may be that of a far place too: only a neighbour counts
+    if others and level in ("qpv", "commune"):
         department = department_of_qpv if level == "qpv" else department_of_commune
         places = department(pd.Series([code, *others]))
-        others = [other for other, place in zip(others, places[1:], strict=True) if place == places[0]]
+        near = [other for other, place in zip(others, places[1:], strict=True) if place == places[0]]
+        # a short name may be that of a far place too: only a neighbour counts
+        others = near if alike else [*near, *others]
     if others:
         return others[0]
     return "" if alike or not own else "?"
@@ -210,6 +211,29 @@ def looks_postal(codes: pd.Series) -> bool:
     """
     distinct = codes.drop_duplicates()
     return len(distinct) >= 3 and bool(distinct.str.fullmatch(r"\d{4}0").mean() > 0.6)
+
+
+def hold_names(codes: pd.Series, names: pd.Series, level: str, vintage: int, *, where: str) -> None:
+    """Hold the names of a producer's file against its codes, by the names of the store in use; tell some in the log.
+
+    Parameters
+    ----------
+    codes, names : Series of str
+        Their index is the line in the file.
+    level, vintage : str, int
+    where : str
+        For messages.
+
+    Raises
+    ------
+    SchemaError
+        Most names are those of other codes.
+    """
+    known = known_names(level, vintage)
+    if len(known):
+        stopped = "Nothing of this source was stored."
+        for warning in check_names(codes, names, known, level, where=where, stopped=stopped):
+            log.warning("%s", warning)
 
 
 def known_names(level: str, vintage: int) -> pd.DataFrame:
