@@ -83,7 +83,7 @@ def read_template(
             f"{where}: sheet {table.sheet!r}: {len(hidden)} rows of the table are hidden, the first is row "
             f"{hidden[0]}. Show them, or delete those that are not to be read. Nothing was stored."
         )
-    shown = cells.attrs.get("percent cells", set())
+    shown = {(line, heading) for line, heading in cells.attrs.get("percent cells", [])}
     parts, layouts = [], _layouts(cells, asked, declared, where)
     for heading, names in layouts:
         renamed = cells[list(names)].rename(columns=names)

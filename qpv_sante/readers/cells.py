@@ -339,7 +339,7 @@ def read_text_sheet(content: bytes, table: Table, *, where: str) -> pd.DataFrame
     -------
     DataFrame of str
         Empty cells are `""`; a cell in percent is what the sheet shows (12.5, not 0.125). Index: row number in the
-        sheet. `attrs`: `percent cells`, as row and heading, and `hidden rows`.
+        sheet. `attrs`, if there are any: `percent cells`, as row and heading, and `hidden rows`.
 
     Raises
     ------
@@ -360,8 +360,9 @@ def read_text_sheet(content: bytes, table: Table, *, where: str) -> pd.DataFrame
     frame = pd.DataFrame(body, columns=range(len(header)), dtype="str")
     frame.index = pd.RangeIndex(first + 1, first + 1 + len(frame), name="line")
     frame = _under_names(frame, header)
-    frame.attrs["percent cells"] = {(row, header[column - 1]) for row, column in formats.percent if row > first}
-    frame.attrs["hidden rows"] = [row for row in formats.hidden if row > first and row in frame.index]
+    percent = [[row, header[column - 1]] for row, column in sorted(formats.percent) if row > first]
+    hidden = [row for row in formats.hidden if row > first and row in frame.index]
+    frame.attrs |= {name: found for name, found in (("percent cells", percent), ("hidden rows", hidden)) if found}
     return frame
 
 

@@ -280,7 +280,7 @@ def long_table(export: Export, years: Mapping[str, int], *, where: str) -> pd.Da
     [[4, '01004', 'A', 'ALD 2024', 2024, nan, 'suppressed', False]]
     """
     codes, names = export.cells["Code"].str.strip(), export.cells["Libellé"].str.strip()
-    shown = export.cells.attrs.get("percent cells", set())
+    shown = {(line, heading) for line, heading in export.cells.attrs.get("percent cells", [])}
     parts = []
     for heading, year in years.items():
         values, flags = parse_numbers(export.cells[heading], export.form, where=where, advice=METADATA)

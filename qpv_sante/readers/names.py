@@ -34,8 +34,8 @@ _COMMON |= {"mont", "vieux", "quartier", "centre", "ville", "bourg", "cite", "gr
 _COMMON |= {"ouest", "commune", "communaute", "agglomeration", "pays", "metropole", "arrondissement"}
 _ALIKE = 0.8
 _LISTED = 10
-# levels of which every code is known, so that a code without a name is itself wrong
-_WHOLE = ("qpv", "commune", "epci", "department", "region")
+# levels of which every code is known, former ones included, so that a code without a name is itself wrong
+_WHOLE = ("qpv", "commune", "department", "region")
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,15 @@ def _verdict(code: str, name: str, own: dict[str, str], bearers: dict[str, set[s
         return ""
     others = sorted(bearers.get(name, set()) - {code})
     alike = any(_alike(name, one) for one in own)
+    near: list[str] = []
     if others and level in ("qpv", "commune"):
         department = department_of_qpv if level == "qpv" else department_of_commune
         places = department(pd.Series([code, *others]))
         near = [other for other, place in zip(others, places[1:], strict=True) if place == places[0]]
+        others = [*near, *others]
+    if alike and level not in ("department", "region"):
         # a short name may be that of a far place too: only a neighbour counts
-        others = near if alike else [*near, *others]
+        others = near
     if others:
         return others[0]
     return "" if alike or not own else "?"
