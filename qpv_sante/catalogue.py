@@ -330,7 +330,7 @@ def load_catalogue(path: Path) -> Catalogue:
         says in which record.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogueError(f"{path.name} is not valid TOML: {error}") from error
     unknown = set(document) - {"theme", "category", "source", "indicator"}
