@@ -328,7 +328,7 @@ def _record(
                 described, vintage=sorted([*kept.source.vintage, vintage], key=lambda one: one.id)
             ),
             themes={**kept.themes, **record.themes},
-            indicators={**kept.indicators, **record.indicators},
+            indicators={**kept.indicators, **records.finest(kept.indicators, record.indicators)},
             series=series,
         )
     return record, there is not None

@@ -44,12 +44,16 @@ class Advice:
         What describes the file: the catalogue (a producer's), or the metadata of the import (the analyst's own).
     stopped : str
         What became of the rest.
+    header, missing : str
+        Keys there of the line of the headings, and of the missing markers.
     producer : bool
         Whether someone else may have changed the file.
     """
 
     place: str
     stopped: str
+    header: str
+    missing: str
     producer: bool
 
     def asks(self, question: str) -> str:
@@ -57,8 +61,8 @@ class Advice:
         return f" Has the producer {question}?" if self.producer else ""
 
 
-CATALOGUE = Advice("the catalogue", "Nothing of this source was stored.", True)
-METADATA = Advice("the metadata of the import", "Nothing was stored.", False)
+CATALOGUE = Advice("the catalogue", "Nothing of this source was stored.", "`header_row`", "`missing`", True)
+METADATA = Advice("the metadata of the import", "Nothing was stored.", "`header_line`", "`[missing]`", False)
 
 
 def format_names(names: list[str], year: int) -> list[str]:
@@ -195,7 +199,7 @@ def read_text_csv(content: bytes, table: Table, *, where: str, advice: Advice = 
             f"{where}: one column only with the separator {table.separator!r}; first line: {body[0][:80]!r}."
             f"{advice.asks('changed the separator')}{_other_separator(body[0], table.separator, advice)}"
         )
-    _check_widths(body, table, where=where)
+    _check_widths(body, table, advice, where=where)
     frame = pd.read_csv(
         io.StringIO("\n".join(body)),
         sep=table.separator,
@@ -212,8 +216,8 @@ def read_text_csv(content: bytes, table: Table, *, where: str, advice: Advice = 
     unnamed = [number for number, name in enumerate(header) if not name and (~_is_blank(frame.iloc[:, number])).any()]
     if unnamed:
         raise SchemaError(
-            f"{where}: {len(unnamed)} columns hold values but have no name, the first is column {unnamed[0] + 1}. Is "
-            "the header on another line?"
+            f"{where}: {len(unnamed)} columns hold values but have no name, the first is column {unnamed[0] + 1}. If "
+            f"the headings are on another line, say which by {advice.header} in {advice.place}."
         )
     frame = _under_names(frame, header.tolist())
     if frame.empty:
@@ -276,7 +280,7 @@ def _number_of_cells(line: str, separator: str) -> int:
     return line.count(separator) + 1
 
 
-def _check_widths(lines: list[str], table: Table, *, where: str) -> None:
+def _check_widths(lines: list[str], table: Table, advice: Advice, *, where: str) -> None:
     """Refuse a line with more cells than the header, or fewer than its last name: pandas would fill it with blanks."""
     most = _number_of_cells(lines[0], table.separator)
     least = _number_of_cells(lines[0].rstrip(table.separator + " "), table.separator)
@@ -285,7 +289,8 @@ def _check_widths(lines: list[str], table: Table, *, where: str) -> None:
         if cells > most:
             raise SchemaError(
                 f"{where}: line {number} has {cells} cells, more cells than the header has names ({most}). Is there a "
-                f"{table.separator!r} inside a cell that is not quoted, or is the header on another line?"
+                f"{table.separator!r} inside a cell that is not quoted? If the headings are on another line, say which "
+                f"by {advice.header} in {advice.place}."
             )
         if cells < least and line.strip():
             raise SchemaError(
@@ -473,8 +478,7 @@ def _how_to_read(cell: str, decimal: str, advice: Advice) -> str:
         return "A space stands only before three digits (1 234): correct the cell, which may hold two numbers."
     if re.fullmatch(rf"[-+]?[0-9.,{_SPACES}]+%", cell):
         return "Take the percent signs out of the column: its unit is that of the indicator."
-    table = "`missing`" if advice.producer else "`[missing]`"
-    return f"If it is a missing marker, declare it in {table} of {advice.place}, with its flag."
+    return f"If it is a missing marker, declare it in {advice.missing} of {advice.place}, with its flag."
 
 
 def qualify(
