@@ -87,6 +87,10 @@ class Percent(float):
     """A number that its workbook shows in percent: 0.125 reads 12.5 %."""
 
 
+class Error(str):
+    """What a spreadsheet writes in place of a number that it cannot compute: `#DIV/0!`."""
+
+
 # cell styles of `xlsx`: as it is, in percent, in a percent format of one's own, and beside a percent sign in words
 _STYLES = (
     '<numFmts count="2"><numFmt numFmtId="164" formatCode="0.0\u00a0%"/>'
@@ -105,6 +109,8 @@ def xlsx(sheets: Mapping[str, list[list[object]]], *, hidden: Sequence[int] = ()
     def cell(value: object, place: str) -> str:
         if value == "":
             return ""
+        if isinstance(value, Error):
+            return f'<c r="{place}" t="e"><v>{value}</v></c>'
         if isinstance(value, Percent):
             return f'<c r="{place}" s="{style}"><v>{float(value)}</v></c>'
         if isinstance(value, str):

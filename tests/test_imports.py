@@ -971,7 +971,6 @@ def test_postal_codes_are_told_from_codes_of_communes(open_file: Import, data: P
     unnamed = "\n".join(line.split(";")[0] + ";" + line.split(";")[2] for line in text.splitlines())
     report = open_file(unnamed, **communes)
     assert "most codes end in 0, as postal codes do: 59100, 59200" in report.warnings[0]
-    assert "À vérifier : figures.csv: most codes end in 0" in str(report)
     # a code of no commune at all: the reason is said
     with pytest.raises(SchemaError, match=r"'59800' is that of no commune .*look like postal codes"):
         open_file(unnamed.replace("59100", "59800"), **communes)
@@ -1258,6 +1257,40 @@ def test_codes_of_another_year_are_not_said_to_be_wrong(open_file: Import) -> No
     text = "geo_code;value\n200000164;23888\n"
     with pytest.raises(SchemaError, match=r"'200000164' is that of no epci that the package knows \(those of 2022\)"):
         open_file(text, geo_level="epci", geo_vintage=2014, indicator=SCORE)
+
+
+ARRONDISSEMENTS = "geo_code;value\n69123;{}\n" + "".join(f"6938{n};{{}}\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "message"),
+    [
+        (("90", *["11"] * 9), NUMBER, "line 2, column value, 69123: 90; its 9 arrondissements add up to 99"),
+        (("110", *["11"] * 9), NUMBER, "69123: 110; its 9 arrondissements add up to 99"),
+        (("20,0", *["11,0"] * 9), ONE, "69123: 20; it is outside the values of its 9 arrondissements"),
+        (("99", *["11"] * 9), NUMBER, ""),
+        (("99", "nd", *["11"] * 8), NUMBER, ""),
+        (("11,0", *["11,0"] * 9), ONE, ""),
+    ],
+)
+def test_a_commune_is_held_against_its_arrondissements(
+    numbers: tuple[str, ...], kind: Any, message: str, open_file: Import
+) -> None:
+    text, asked = ARRONDISSEMENTS.format(*numbers), {"indicator": kind, "geo_level": "commune", "geo_vintage": 2024}
+    if not message:
+        assert open_file(text, **asked).warnings == []
+        return
+    with pytest.raises(SchemaError, match=message):
+        open_file(text, **asked)
+
+
+def test_an_error_of_the_spreadsheet_is_not_a_blank(open_file: Import, data: Path) -> None:
+    rows: list[list[object]] = [["geo_code", "value", "denominator"], ["QP034001", 12.5, miniature.Error("#DIV/0!")]]
+    with pytest.raises(SchemaError, match=r"column denominator, line 2: '#DIV/0!' is neither a number"):
+        open_file(miniature.xlsx({"S": rows}), name="f.xlsx")
+    assert nothing_stored(data)
+    open_file(miniature.xlsx({"S": rows}), name="f.xlsx", missing={"#DIV/0!": "not_applicable"})
+    assert qs.load_observations("essai")["denominator"].isna().all()
 
 
 SEXES = "geo_code;sex;value\nQP034001;;{}\nQP034001;F;{}\nQP034001;M;{}\n"

@@ -55,7 +55,8 @@ class ImportReport:
     restriction : str
         The notice that follows the figures.
     warnings : list of str
-        What was not refused and must be looked at: names that contradict some codes, rates all under 1 %.
+        What was not refused and must be looked at: names that contradict some codes, rates all under 1 %. The log
+        says it too.
     """
 
     source: str
@@ -87,7 +88,6 @@ class ImportReport:
             lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
         if self.restriction:
             lines.append(f"Diffusion restreinte : {self.restriction}")
-        lines += [f"À vérifier : {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 

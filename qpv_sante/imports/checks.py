@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # Paris, Lyon and Marseille publish by arrondissement; the gazetteer counts them as one commune each
 _ARRONDISSEMENT = r"751(?:0[1-9]|1\d|20)|6938[1-9]|132(?:0[1-9]|1[0-6])"
 _QPV_PREFIX = {2015: "QP", 2024: "QN"}
+_NUMBER_OF_ARRONDISSEMENTS = {"75056": 20, "69123": 9, "13055": 16}
 _XLS = b"\xd0\xcf\x11\xe0"
 
 
@@ -322,14 +323,14 @@ def suspect_shares(frame: pd.DataFrame, indicators: Mapping[str, Indicator], *, 
 def check_parts(
     frame: pd.DataFrame, indicators: Mapping[str, Indicator], declared: Metadata, *, where: str
 ) -> list[str]:
-    """Hold totals against the parts that the file gives of them: sexes and ages.
+    """Hold totals against the parts that the file gives of them: sexes, ages, arrondissements.
 
     A count is the sum of its parts; a rate or a median lies between the lowest and the highest of them.
 
     Parameters
     ----------
     frame : DataFrame
-        `line, column, indicator, geo_code, sex, age, year, value`.
+        `line, column, indicator, geo_level, geo_code, sex, age, year, value`.
     indicators : mapping of str to Indicator
     declared : Metadata
         May give the rounding of an indicator.
@@ -381,9 +382,32 @@ def check_parts(
                 )
                 rule = f"it is outside the values of its parts by {part}, of which it is a mean"
                 _refuse(joined, whole_of & apart, "value", rule, where)
+        _refuse_arrondissements(rows, kind, half, where)
     for warning in warnings:
         log.warning("%s", warning)
     return warnings
+
+
+def _refuse_arrondissements(rows: pd.DataFrame, kind: str, half: float, where: str) -> None:
+    """Refuse Paris, Lyon or Marseille beside arrondissements that are not its parts."""
+    if rows["geo_level"].iloc[0] != "commune":
+        return
+    same = ["geo_code", "year", "sex", "age"]
+    whole = whole_commune(rows["geo_code"])
+    inside = rows[whole != rows["geo_code"]].assign(geo_code=whole)
+    parts = inside.groupby(same)["value"].agg(added="sum", least="min", most="max", known="count").reset_index()
+    for _, one in rows.merge(parts, on=same).iterrows():
+        complete = one["known"] == _NUMBER_OF_ARRONDISSEMENTS[one["geo_code"]]
+        if kind == "count":
+            bad = one["added"] > one["value"] or (complete and one["added"] != one["value"])
+            rule = f"its {one['known']} arrondissements add up to {one['added']:g}"
+        elif kind in ("rate", "median") and complete:
+            bad = not one["least"] - 2 * half - 1e-9 <= one["value"] <= one["most"] + 2 * half + 1e-9
+            rule = f"it is outside the values of its {one['known']} arrondissements, of which it is a mean"
+        else:
+            continue
+        wrong = (rows["line"] == one["line"]) & (rows["geo_code"] == one["geo_code"]) & rows["value"].notna()
+        _refuse(rows, wrong & bool(bad), "value", rule, where)
 
 
 def check_totals(

@@ -153,7 +153,7 @@ def make_draft(
     if frame.empty:
         raise SchemaError(f"{where}: every row is a total of others; nothing to import.")
     vintage = _vintage(found, frame, where)
-    frame = frame.assign(geo_vintage=vintage)
+    frame = frame.assign(geo_level=found.geo_level, geo_vintage=vintage)
     warnings = check_places(frame, found.geo_level, vintage, places, where=where)
     check_values(pd.concat([frame, totals]), indicators, declared, where=where)
     warnings += check_parts(frame, indicators, declared, where=where)
@@ -163,7 +163,7 @@ def make_draft(
     refuse_recomputable(frame, totals, indicators, level=found.geo_level, places=places, where=where)
     edition = str(declared.edition if declared.edition is not None else frame["year"].max())
     described = _source(source, path, declared, found.reader, where)
-    long = frame.assign(source=described.key(edition), geo_level=found.geo_level)
+    long = frame.assign(source=described.key(edition))
     stored = stored_rows(indicators, known, root, without=described.key(edition))
     if found.geo_level == "qpv":
         refuse_painted(frame, stored, places, vintage, where=where)

@@ -360,8 +360,12 @@ def read_text_sheet(content: bytes, table: Table, *, where: str) -> pd.DataFrame
     body = [[_cell_text(cell) for cell in row] for row in rows[first:]]
     for row, column in formats.percent:
         # a sheet shows 12.5 % and holds 0.125
-        if row > first and row - first <= len(body) and isinstance(rows[row - 1][column - 1], int | float):
-            body[row - first - 1][column - 1] = _cell_text(float(f"{100 * rows[row - 1][column - 1]:.12g}"))
+        cell = rows[row - 1][column - 1] if first < row <= len(rows) else None
+        if isinstance(cell, int | float):
+            body[row - first - 1][column - 1] = _cell_text(float(f"{100 * cell:.12g}"))
+    for (row, column), error in formats.errors.items():
+        if first < row <= len(rows):
+            body[row - first - 1][column - 1] = error
     frame = pd.DataFrame(body, columns=range(len(header)), dtype="str")
     frame.index = pd.RangeIndex(first + 1, first + 1 + len(frame), name="line")
     frame = _under_names(frame, header)

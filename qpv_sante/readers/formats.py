@@ -1,4 +1,4 @@
-"""What the styles of an xlsx say of its cells: the library that reads workbooks gives their numbers alone."""
+"""What an xlsx says of its cells besides numbers and texts, which is all that the library that reads it gives."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ class Formats:
         Row and column of the cells shown in percent: 0.125 is read 12.5 %.
     hidden : list of int
         Rows that the sheet does not show.
+    errors : dict of (int, int) to str
+        Cells that could not be computed (`#DIV/0!`), which would read as blanks.
     """
 
     percent: set[tuple[int, int]] = field(default_factory=set)
     hidden: list[int] = field(default_factory=list)
+    errors: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 def read_formats(content: bytes, sheet: str) -> Formats:
-    """Percent cells and hidden rows of a sheet.
+    """Percent cells, hidden rows and errors of a sheet.
 
     Parameters
     ----------
@@ -69,9 +72,10 @@ def is_percent(code: str) -> bool:
     return "%" in re.sub(r'"[^"]*"|[\\_*].|\[[^\]]*\]', "", code)
 
 
-def _parse(part: bytes, start: Start) -> None:
+def _parse(part: bytes, start: Start, text: Callable[[str], None] | None = None) -> None:
     if part:
         parser = expat.ParserCreate()
+        parser.CharacterDataHandler = text
         parser.StartElementHandler = lambda name, attributes: start(name.rpartition(":")[2], attributes)
         parser.Parse(part, True)
 
@@ -116,10 +120,10 @@ def _path_of(sheet: str, workbook: bytes, relations: bytes) -> str:
 
 
 def _formats(part: bytes, styles: set[int]) -> Formats:
-    found, row, column = Formats(), 0, 0
+    found, row, column, kind, failed = Formats(), 0, 0, None, False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal row, column
+        nonlocal row, column, kind, failed
         if name == "row":
             row, column = int(attributes.get("r", row + 1)), 0
             if attributes.get("hidden") in ("1", "true"):
@@ -128,8 +132,14 @@ def _formats(part: bytes, styles: set[int]) -> Formats:
             column = _column(attributes["r"]) if "r" in attributes else column + 1
             if int(attributes.get("s", 0)) in styles:
                 found.percent.add((row, column))
+            kind = attributes.get("t")
+        failed = name == "v" and kind == "e"
 
-    _parse(part, start)
+    def text(said: str) -> None:
+        if failed:
+            found.errors[row, column] = found.errors.get((row, column), "") + said
+
+    _parse(part, start, text)
     return found
 
 
