@@ -21,6 +21,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import isnan
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -84,7 +85,7 @@ def members_of(content: bytes) -> dict[str, bytes]:
 
 
 class Percent(float):
-    """A number that its workbook shows in percent: 0.125 reads 12.5 %."""
+    """A number that its workbook shows in percent: 0.125 reads 12.5 %. Not a number is a blank cell of that style."""
 
 
 class Error(str):
@@ -112,7 +113,8 @@ def xlsx(sheets: Mapping[str, list[list[object]]], *, hidden: Sequence[int] = ()
         if isinstance(value, Error):
             return f'<c r="{place}" t="e"><v>{value}</v></c>'
         if isinstance(value, Percent):
-            return f'<c r="{place}" s="{style}"><v>{float(value)}</v></c>'
+            held = "" if isnan(value) else f"<v>{float(value)}</v>"
+            return f'<c r="{place}" s="{style}">{held}</c>'
         if isinstance(value, str):
             return f'<c r="{place}" t="inlineStr"><is><t>{escape(value)}</t></is></c>'
         return f'<c r="{place}"><v>{value}</v></c>'

@@ -500,6 +500,20 @@ def test_cells_in_percent_are_read_as_they_are_shown(style: int, expected: str) 
     assert frame.attrs.get("percent cells", []) == ([[2, "A"], [3, "B"]] if expected == "12.5" else [])
 
 
+def test_formats_stand_where_the_sheet_has_them() -> None:
+    """A table that does not begin in A1, and blank cells in percent on its right and below."""
+    blank = miniature.Percent("nan")
+    rows: list[list[object]] = [[""], ["", ""], ["", "CODGEO", "A", blank, blank]]
+    rows += [
+        ["", "01001", miniature.Percent(0.125), blank],
+        ["", "01002", 7],
+        [blank, blank, blank, blank, blank, blank],
+    ]
+    frame = read_text_sheet(miniature.xlsx({"S": rows}), Table(sheet="S", header_row=2), where="f.xlsx")
+    assert frame.to_numpy().tolist() == [["01001", "12.5"], ["01002", "7"]]
+    assert frame.index.tolist() == [4, 5]
+
+
 def test_formats_are_those_of_the_sheet_that_is_read() -> None:
     sheets = {"Lisez-moi": [["a"], ["b"]], "S": [["CODGEO", "A"], ["01001", miniature.Percent(0.5)]]}
     frame = read_text_sheet(miniature.xlsx(sheets, hidden=[2]), Table(sheet="S"), where="f.xlsx")

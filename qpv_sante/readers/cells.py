@@ -358,18 +358,20 @@ def read_text_sheet(content: bytes, table: Table, *, where: str) -> pd.DataFrame
     header = [str(cell).strip() for cell in rows[table.header_row]]
     formats = read_formats(content, str(table.sheet))
     body = [[_cell_text(cell) for cell in row] for row in rows[first:]]
-    for row, column in formats.percent:
+    # cells that hold nothing may be styled far beyond the table
+    inside = [place for place in formats.percent if first < place[0] <= len(rows) and place[1] <= len(header)]
+    for row, column in inside:
         # a sheet shows 12.5 % and holds 0.125
-        cell = rows[row - 1][column - 1] if first < row <= len(rows) else None
+        cell = rows[row - 1][column - 1]
         if isinstance(cell, int | float):
             body[row - first - 1][column - 1] = _cell_text(float(f"{100 * cell:.12g}"))
     for (row, column), error in formats.errors.items():
-        if first < row <= len(rows):
+        if first < row <= len(rows) and column <= len(header):
             body[row - first - 1][column - 1] = error
     frame = pd.DataFrame(body, columns=range(len(header)), dtype="str")
     frame.index = pd.RangeIndex(first + 1, first + 1 + len(frame), name="line")
     frame = _under_names(frame, header)
-    percent = [[row, header[column - 1]] for row, column in sorted(formats.percent) if row > first]
+    percent = [[row, header[column - 1]] for row, column in sorted(inside)]
     hidden = [row for row in formats.hidden if row > first and row in frame.index]
     frame.attrs |= {name: found for name, found in (("percent cells", percent), ("hidden rows", hidden)) if found}
     return frame
