@@ -1083,6 +1083,12 @@ def test_export_that_a_spreadsheet_saved_again(content: bytes, declared: dict[st
     qs.import_observations(path, source="essai", metadata=declared or None)
     assert values("poverty_rate", geo_level="department", year=2021) == {"34": 18.9, "59": 18.6}
     assert values("median_standard_of_living", geo_level="department", year=2021) == {"34": 21030, "59": 20730}
+    # the record says how the file is written: a figure can be found in it again
+    source = catalogue().source("essai")
+    [form] = source.tables_of(source.vintage[0])
+    again = geoclip.read_export(content, where="again", form=form, separator=form.separator, sheet=form.sheet)
+    found = geoclip.long_table(again, {"Taux de pauvreté 2021": 2021}, where="again")
+    assert found["value"].tolist() == [18.9, 18.6]
 
 
 @pytest.mark.parametrize(
