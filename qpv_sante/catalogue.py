@@ -46,6 +46,8 @@ class Table(_Record, frozen=True):
     geo_level: str | None = None
     geo_vintage: int | None = None
     code: str = "CODGEO"
+    # the name beside the code, where the file has one: it is held against the code
+    label: str = "LIBGEO"
     code_format: str | None = None
     encoding: str = "utf-8-sig"
     separator: str = ";"
@@ -392,7 +394,7 @@ def load_catalogue(path: Path) -> Catalogue:
         says in which record.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogueError(f"{path.name} is not valid TOML: {error}") from error
     unknown = set(document) - {"theme", "category", "source", "indicator"}

@@ -86,7 +86,7 @@ def read_contrasts(path: Path) -> list[Contrast]:
         someone else and called published, no value at all.
     """
     try:
-        records = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).contrast
+        records = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), _File).contrast
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
     problems = []

@@ -93,7 +93,7 @@ def read_initiatives(path: Path | str | None = None) -> InitiativeFile:
     """
     given = Path(path) if path is not None else Path(str(files("qpv_sante") / "initiatives.toml"))
     try:
-        content = msgspec.convert(tomllib.loads(given.read_text(encoding="utf-8")), InitiativeFile)
+        content = msgspec.convert(tomllib.loads(given.read_text(encoding="utf-8-sig")), InitiativeFile)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"The practices of {given} cannot be read: {error}") from error
     ids = [one.id for one in content.initiative]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qpv_sante.arguments import checked
-from qpv_sante.errors import InvalidInputError, SchemaError
+from qpv_sante.errors import InvalidInputError, SchemaError, did_you_mean
 from qpv_sante.geography import METROPOLITAN_CRS, projected_crs
 from qpv_sante.location_outlines import (
     TERRITORIES,
@@ -30,6 +30,13 @@ _INSIDE, _OUTSIDE, _UNCERTAIN, _UNKNOWN, _NO_OUTLINES, _ABROAD = range(len(STATU
 
 _SWAPPED_SHARE = 0.5
 
+# How far the true place may be from what a geocoder (BAN, Géoplateforme) found, in metres, by its `result_type`. Of a
+# municipality it gives the town hall, which says nothing of the neighbourhood. Conventions, as for structures of care.
+GEOCODED_M = {"housenumber": 0.0, "street": 200.0, "locality": 1_000.0, "municipality": np.inf}
+# under this `result_score`, what was found may be another address
+LEAST_SCORE = 0.5
+_AXES = (("lon", "lat"), ("longitude", "latitude"))
+
 
 @checked
 def locate(
@@ -45,8 +52,10 @@ def locate(
     Parameters
     ----------
     lon, lat : float, array-like, DataFrame or GeoDataFrame
-        Longitudes and latitudes in degrees (WGS 84), longitude first; or a frame with columns `lon` and `lat`; or a
-        GeoDataFrame of points in any declared reference system.
+        Longitudes and latitudes in degrees (WGS 84), longitude first; or a frame with columns `lon` and `lat`, or
+        `longitude` and `latitude`; or a GeoDataFrame of points in any declared reference system. The columns
+        `result_type` and `result_score` that French geocoders add to a frame count: a street is known to 200 m, a
+        locality to 1 km (more than `tolerance_m`), and a municipality, or a score under 0.5, is `unknown`.
     geo_vintage : int
         Zoning of the QPV: 2015 or 2024.
     tolerance_m : float or array-like
@@ -62,7 +71,8 @@ def locate(
         One row a point, with the index of the points:
 
         - `geo_code`: the QPV, of points that are `inside`; missing otherwise;
-        - `status`: `inside`, `outside` (of every QPV), `uncertain` (near an edge), `unknown` (no coordinates),
+        - `status`: `inside`, `outside` (of every QPV), `uncertain` (near an edge), `unknown` (no coordinates, or those
+          of a municipality or of a doubtful address),
           `no_outlines` (an overseas territory of which no outline of that zoning is published) or `not_in_france` (in
           no territory of France, or farther than 12 km from the departments: at sea, abroad);
         - `distance_m`: metres to the nearest edge of a QPV; of points outside, missing beyond the tolerance unless
@@ -73,14 +83,16 @@ def locate(
         - `nearest`: with `nearest=True`, the nearest QPV.
 
         `attrs`: `geo_vintage`, `outline_tolerance_m`, `origin`, and `without_outline`, the QPV of the territories
-        drawn that have no outline: a point that lies in one of them is said to be `outside`.
+        drawn that have no outline: a point that lies in one of them is said to be `outside`; `imprecise`, the number
+        of points that have coordinates and are `unknown`.
 
     Raises
     ------
     InvalidInputError
         Latitudes first, coordinates that are not in degrees, columns of different lengths, a negative tolerance.
     SchemaError
-        A frame without coordinates, a GeoDataFrame without reference system or with other shapes than points.
+        A frame without coordinates, a `result_type` or `result_score` that is not a geocoder's, a
+        GeoDataFrame without reference system or with other shapes than points.
     UnavailableLevelError
         No QPV zoning of that year.
 
@@ -98,6 +110,10 @@ def locate(
     """
     index, x, y = _coordinates(lon, lat)
     margins = _margins(tolerance_m, len(index))
+    precision = _precision(lon, len(index))
+    imprecise = np.isinf(precision) & np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(imprecise, np.nan, x), np.where(imprecise, np.nan, y)
+    margins = np.where(np.isinf(precision), margins, np.maximum(margins, precision))
     layer = read_layer(geo_vintage)
     margins = margins + layer.tolerance_m
     status = np.full(len(x), _OUTSIDE, dtype=np.int8)
@@ -138,6 +154,7 @@ def locate(
         "geo_vintage": geo_vintage,
         "outline_tolerance_m": layer.tolerance_m,
         "without_outline": list(layer.undrawn),
+        "imprecise": int(imprecise.sum()),
         "origin": {f"qpv_{geo_vintage}": layer.origin},
     }
     return result
@@ -152,13 +169,14 @@ def _coordinates(lon: Any, lat: Any) -> tuple[pd.Index, np.ndarray, np.ndarray]:
             raise InvalidInputError("Give a frame of points alone, or longitudes and latitudes; not both.")
         if isinstance(lon, gpd.GeoDataFrame):
             return _points(lon)
-        absent = [name for name in ("lon", "lat") if name not in lon]
-        if absent:
+        found = [pair for pair in _AXES if set(pair) <= set(lon.columns)]
+        if len(found) != 1:
+            problem = "it has both pairs" if found else "missing: " + ", ".join(set(_AXES[0]) - set(lon.columns))
             raise SchemaError(
-                f"locate needs columns lon and lat; missing: {', '.join(absent)}. The frame has "
+                f"locate needs columns lon and lat, or longitude and latitude; {problem}. The frame has "
                 f"{', '.join(map(str, list(lon.columns)[:12]))}. Rename: rename(columns={{'x': 'lon', 'y': 'lat'}})."
             )
-        return lon.index, *_degrees(lon["lon"], lon["lat"])
+        return lon.index, *_degrees(lon[found[0][0]], lon[found[0][1]])
     if isinstance(lon, gpd.GeoSeries):
         if lat is not None:
             raise InvalidInputError("Give points alone, or longitudes and latitudes; not both.")
@@ -229,6 +247,36 @@ def _margins(tolerance_m: Any, number: int) -> np.ndarray:
     if not (np.isfinite(given).all() and (given >= 0).all()):
         raise InvalidInputError("tolerance_m is a number of metres, not negative and not missing.")
     return np.broadcast_to(given.ravel(), (number,)) if given.size == 1 else given
+
+
+def _precision(given: Any, number: int) -> np.ndarray:
+    """How far from the truth each point may be according to its geocoder, in metres; infinite where it says nothing."""
+    precision = np.zeros(number)
+    if not isinstance(given, pd.DataFrame):
+        return precision
+    if "result_type" in given:
+        kinds = given["result_type"].astype("str").str.strip().replace("", np.nan)
+        metres = kinds.map(GEOCODED_M)
+        strange = kinds[kinds.notna() & metres.isna()]
+        if len(strange):
+            raise SchemaError(
+                f"result_type: {strange.iloc[0]!r} at row {strange.index[0]!r} is not a geocoder's. "
+                f"{did_you_mean(strange.iloc[0], GEOCODED_M)} Drop the column if it means something else."
+            )
+        precision = metres.fillna(0).to_numpy(dtype=float)
+    if "result_score" in given:
+        scores = given["result_score"]
+        try:
+            numbers = pd.to_numeric(scores, errors="raise").to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(f"result_score: numbers from 0 to 1 expected, with a decimal point: {error}.") from error
+        wrong = np.flatnonzero((numbers < 0) | (numbers > 1.001))
+        if len(wrong):
+            raise SchemaError(
+                f"result_score: {numbers[wrong[0]]:g} at row {scores.index[wrong[0]]!r}; 0 to 1 expected."
+            )
+        precision = np.where(numbers < LEAST_SCORE, np.inf, precision)
+    return precision
 
 
 def _refuse_swapped(x: np.ndarray, y: np.ndarray, lost: np.ndarray) -> None:

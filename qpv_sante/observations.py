@@ -134,7 +134,7 @@ def schema() -> Any:
             "sex": pa.Column("category", pa.Check.isin(["_T", "F", "M"])),
             "age": pa.Column("category"),
             "category": pa.Column("category", pa.Check.str_matches(rf"^(?:{CATEGORY_FORM})$")),
-            "year": pa.Column("int16", pa.Check.in_range(1999, 2100)),
+            "year": pa.Column("int16", pa.Check.in_range(1900, 2100)),
             **numbers,
             "interval": pa.Column("category", pa.Check.isin(INTERVALS)),
             **counts,

@@ -102,7 +102,7 @@ def read_slide(path: Path) -> Slide:
         measure without what it needs; every problem is listed.
     """
     try:
-        slide = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Slide)
+        slide = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), Slide)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
     ids = [one.id for one in slide.statement]

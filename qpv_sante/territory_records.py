@@ -154,7 +154,7 @@ def read_territories(path: Path) -> list[TerritoryRecord]:
         that are not between 0 and 1; every problem of the file is listed.
     """
     try:
-        records = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).territory
+        records = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), _File).territory
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"The territories of {path} cannot be read: {error}") from error
     except msgspec.ValidationError as error:

@@ -19,8 +19,9 @@ import io
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import isnan
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -83,19 +84,46 @@ def members_of(content: bytes) -> dict[str, bytes]:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
-def xlsx(sheets: Mapping[str, list[list[object]]]) -> bytes:
-    """The smallest workbook that readers of xlsx accept: texts in line, numbers as numbers, blanks left out."""
+class Percent(float):
+    """A number that its workbook shows in percent: 0.125 reads 12.5 %. Not a number is a blank cell of that style."""
+
+
+class Error(str):
+    """What a spreadsheet writes in place of a number that it cannot compute: `#DIV/0!`."""
+
+
+# cell styles of `xlsx`: as it is, in percent, in a percent format of one's own, and beside a percent sign in words
+_STYLES = (
+    '<numFmts count="2"><numFmt numFmtId="164" formatCode="0.0\u00a0%"/>'
+    '<numFmt numFmtId="165" formatCode="0.0&quot; %&quot;"/></numFmts>'
+    '<cellStyleXfs count="1"><xf numFmtId="9"/></cellStyleXfs>'
+    '<cellXfs count="4"><xf numFmtId="0"/><xf numFmtId="10"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs>'
+)
+
+
+def xlsx(sheets: Mapping[str, list[list[object]]], *, hidden: Sequence[int] = (), style: int = 1) -> bytes:
+    """The smallest workbook that readers of xlsx accept: texts in line, numbers as numbers, blanks left out.
+
+    `hidden` rows are not shown; cells that are `Percent` bear that one of the `_STYLES`.
+    """
 
     def cell(value: object, place: str) -> str:
         if value == "":
             return ""
+        if isinstance(value, Error):
+            return f'<c r="{place}" t="e"><v>{value}</v></c>'
+        if isinstance(value, Percent):
+            held = "" if isnan(value) else f"<v>{float(value)}</v>"
+            return f'<c r="{place}" s="{style}">{held}</c>'
         if isinstance(value, str):
             return f'<c r="{place}" t="inlineStr"><is><t>{escape(value)}</t></is></c>'
         return f'<c r="{place}"><v>{value}</v></c>'
 
     def sheet(rows: list[list[object]]) -> bytes:
         lines = (
-            f'<row r="{r}">' + "".join(cell(value, f"{chr(65 + c)}{r}") for c, value in enumerate(row)) + "</row>"
+            f'<row r="{r}"{" hidden=" + chr(34) + "1" + chr(34) if r in hidden else ""}>'
+            + "".join(cell(value, f"{chr(65 + c)}{r}") for c, value in enumerate(row))
+            + "</row>"
             for r, row in enumerate(rows, start=1)
         )
         return (f'{xml}<worksheet xmlns="{main}"><sheetData>{"".join(lines)}</sheetData></worksheet>').encode()
@@ -122,6 +150,7 @@ def xlsx(sheets: Mapping[str, list[list[object]]]) -> bytes:
         "_rels/.rels": rels % root,
         "xl/workbook.xml": f'{xml}<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": rels % links,
+        "xl/styles.xml": f'{xml}<styleSheet xmlns="{main}">{_STYLES}</styleSheet>',
     }
     pages = {f"xl/worksheets/sheet{i}.xml": sheet(rows) for i, rows in zip(numbers, sheets.values(), strict=True)}
     return archive({name: text.encode() for name, text in members.items()} | pages)

@@ -109,6 +109,33 @@ def test_what_cannot_be_measured_is_refused() -> None:
         areal_weights(IRIS, zones(4326, Q=box(46, 3, 46.1, 3.1)))
 
 
+def test_a_whole_and_its_parts_in_one_layer_are_refused() -> None:
+    """A commune of 500 with its arrondissements of 300 and 200 would give 1,000."""
+    parts = {"69381": square(0, 0, 60, 100), "69382": square(60, 0, 40, 100)}
+    people = {"69381": 300.0, "69382": 200.0}
+    layer = zones(**{"69123": square(0, 0, 100)}, **parts)
+    city = zones(Q=square(0, 0, 100))
+    with pytest.raises(SchemaError, match=r"sources overlap: 69381 in 69123, 69382 in 69123\. .*count twice"):
+        areal_weights(layer, city)
+    weights = areal_weights(zones(**parts), city)
+    counts = pd.DataFrame({"geo_code": list(people), "value": list(people.values())})
+    assert carry(counts, weights, kind="count")["value"].tolist() == [500]
+    # weights that come from elsewhere are held to the same rule
+    whole = areal_weights(layer.iloc[:1], city)
+    both = pd.concat([weights, whole], ignore_index=True)
+    more = pd.concat([counts, pd.DataFrame({"geo_code": ["69123"], "value": [500.0]})], ignore_index=True)
+    with pytest.raises(SchemaError, match=r"target Q is covered 2\.00 times, by 69381, 69382, 69123; 1 such"):
+        carry(more, both, kind="count")
+
+
+def test_sources_that_overlap_in_part_are_refused_beyond_the_noise_of_outlines() -> None:
+    city = zones(Q=square(0, 0, 100))
+    with pytest.raises(SchemaError, match=r"target Q is covered 1\.20 times, by A, B"):
+        areal_weights(zones(A=square(0, 0, 60, 100), B=square(40, 0, 60, 100)), city)
+    weights = areal_weights(zones(A=square(0, 0, 51, 100), B=square(50, 0, 50, 100)), city)
+    np.testing.assert_allclose(weights["share_of_target"], [0.51, 0.5])
+
+
 def test_people_from_the_sources_or_from_finer_zones() -> None:
     even = areal_weights(IRIS, QPV, source_population=pd.Series({"A": 400, "B": 100}))
     assert even["people"].tolist() == pytest.approx([100, 25])

@@ -191,7 +191,7 @@ def test_longitude_and_latitude_swapped() -> None:
     ("old", "new", "message"),
     [
         (",603,", ",604,", "no row of the category 603"),
-        (",3.21,43.34,", ",au nord,43.34,", "'au nord' is not a latitude"),
+        (",3.21,43.34,", ",au nord,43.34,", "column latitude, line .*'au nord' is neither a number"),
         (",,34032", ",,4032", "commune code"),
         ("nofinessej_1", "entite", "no column nofinessej_1"),
         (",340000055,", ",,", "no number of establishment"),

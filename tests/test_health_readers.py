@@ -102,6 +102,22 @@ def test_apostrophes_of_either_kind_are_the_same_label(read, served, other):
     assert categories == {"_T", "household:one_person", "household:single_parent", "finances:comfortable"}
 
 
+def test_an_open_quotation_mark_stops_the_long_files(read):
+    for source, text in (("spf_barometer_2024", NATIONAL), ("cnam_pathologies", cnam())):
+        lines = text.splitlines(keepends=True)
+        with pytest.raises(SchemaError, match=r"line 2, cell 1: .* opens a quotation mark"):
+            read(source, "".join([lines[0], '"' + lines[1], *lines[2:]]))
+
+
+def test_names_of_the_departments_are_held_against_their_codes(read):
+    exchanged = {"01- Ain": "01- Corse-du-Sud", "2A- Corse-du-Sud": "2A- Ain"}
+    sheets = {name: [[exchanged.get(str(c), c) for c in row] for row in rows] for name, rows in workbook().items()}
+    with pytest.raises(
+        SchemaError, match=r"2 of 3 names are those of other codes: line 4: 01 is Ain, Corse-du-Sud is 2A"
+    ):
+        read("drees_vqs_department", miniature.xlsx(sheets))
+
+
 def test_producers_classification_is_kept_in_its_words(read):
     table = read("spf_barometer_2024", NATIONAL).codes["spf_barometer_2024_classification"]
     assert table[["geo_level", "geo_code", "classification"]].values.tolist() == [

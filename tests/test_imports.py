@@ -15,10 +15,11 @@ import producers as miniature
 import pytest
 import tomli_w
 from matplotlib import pyplot as plt
+from matplotlib.text import Text
 
 import qpv_sante as qs
 from conftest import Producers
-from qpv_sante import builds, cli, export, loading, manifests, maps, snapshot, store
+from qpv_sante import builds, cli, export, loading, manifests, maps, snapshot, store, style
 from qpv_sante.catalogue import catalogue, core_catalogue, load_catalogue
 from qpv_sante.errors import (
     CatalogueError,
@@ -195,7 +196,7 @@ def test_existing_indicator_gains_a_level_and_keeps_its_definition(bring: Import
 
 def test_mapping_names_and_leaves_out_columns(bring: Import) -> None:
     text = LIVING_AREAS.replace("APL Médecins généralistes", "Indice local")
-    with pytest.raises(SchemaError, match=r"figures.csv: line 3, unknown heading 'Indice local 2023'.*mapping="):
+    with pytest.raises(SchemaError, match=r"figures.csv, line 3: unknown heading 'Indice local 2023'.*mapping="):
         bring(text)
     report = bring(text, mapping={"Indice local": "gp_access", "Part des bénéf. en ALD dans la pop 2024": None})
     assert (report.indicators, report.left_out) == ({"gp_access": 3}, ["Part des bénéf. en ALD dans la pop 2024"])
@@ -213,7 +214,10 @@ BAD_EXPORTS = {
     "unknown marker": (("1.8;13.7", "1.8;c"), r"column Part des bénéf.*, line 5: 'c' is neither .* `\[missing\]`"),
     "decimal comma": (("13.7", "13,7"), r"line 5: '13,7' is neither a number \(decimal mark '.'\)"),
     "rate above 100": (("13.7", "137"), r"line 5, column Part des bénéf.* 2024, 01033: 137; a rate .* \[0, 100\]"),
-    "unknown code": (("01033", "01999"), r"line 5, no living_area of 2022 has the code '01999'; 2 such codes"),
+    "unknown code": (
+        ("01033", "01999"),
+        r"line 5, the code '01999' is that of no living_area that the package knows .*; 1 such codes",
+    ),
     "lost zero": (("01033", "1033"), r"line 5: 1 code is not a living_area code \(2022\): '1033'"),
     "duplicate": (("01033", "01004"), r"line 5, 01004 is there twice for gp_access of 2023 \(first at line 4\)"),
     "unknown level": (
@@ -221,8 +225,8 @@ BAD_EXPORTS = {
         r"line 2: unknown geographic referential .bassin d'emploi",
     ),
     "no place": ((" : France par", " France"), r"line 2 is expected to read 'Référentiel géographique : France par"),
-    "no year": (("APL Médecins généralistes 2023", "APL"), r"line 3, column 'APL': no year at the end"),
-    "period": (("généralistes 2023", "généralistes 2018-2023"), "figures of a period are not one year's"),
+    "no year": (("APL Médecins généralistes 2023", "APL"), r"line 3: unknown heading 'APL'.*no year at the end"),
+    "period": (("généralistes 2023", "généralistes 2018-2023"), "figures of a period or a quarter are not one year's"),
     "twice": (
         ("Part des bénéf. en ALD dans la pop 2024", "APL Médecins généralistes 2023"),
         "line 3 has the same head",
@@ -326,7 +330,11 @@ def test_nothing_withheld_is_left_in_the_data_folder(bring: Import, data: Path) 
 BAD_TABLES = {
     "2024 code in a 2015 file": (("QP034002", "QN03401M"), {}, r"line 3, 'QN03401M' is a QPV code of the 2024 zoning"),
     "2015 codes in a 2024 file": (("", ""), {"geo_vintage": 2024}, r"line 2, 'QP034001' is a QPV code of the 2015 zon"),
-    "unknown code": (("QP034002", "QP034099"), {}, r"line 3, no qpv of 2015 has the code 'QP034099'.*Did you mean"),
+    "unknown code": (
+        ("QP034002", "QP034099"),
+        {},
+        r"line 3, the code 'QP034099' is that of no qpv .*the zoning of 2015.*Did you mean",
+    ),
     "malformed code": (("QP034002", "34002"), {}, r"figures.csv: line 3: 1 code is not a qpv code \(2015\): '34002'"),
     "no such zoning": (("", ""), {"geo_vintage": 2016}, "of the 2015 zoning; the file is declared of 2016"),
     "rate above 100": (("17,5;560", "117,5;560"), {}, r"line 3, column value, QP034002: 117.5; a rate .* \[0, 100\]"),
@@ -337,7 +345,7 @@ BAD_TABLES = {
     "blank": (("17,5", ""), {}, "column value, line 3: '' is neither a number"),
     "unknown column": (("count", "effectif"), {}, r"unknown column 'effectif'.*mapping="),
     "no value": (("value", "name"), {}, r"no column value\. Columns of the file: geo_code, name"),
-    "separator": (("", ""), {"separator": ","}, "Has the producer changed the separator"),
+    "separator": (("", ""), {"separator": ","}, 'declare separator = ";" in the metadata'),
     "bad year": (("count", "year"), {}, "column year, line 2: '1136'; expected a year in four digits"),
     "no year": (("", ""), {"year": None}, "no year. Give the column `year`, or `year` in the metadata"),
     "two indicators": (("", ""), {"indicator": {}}, r"line 2 does not say its indicator"),
@@ -893,6 +901,451 @@ def test_real_values_and_known_disagreement_between_exports() -> None:
         EXPORTS / "social_determinants.csv", source="insee_more", mapping={"Taux de pauvreté": None}
     )
     assert report.indicators["single_parent_family_share"] == 1707
+
+
+# --- files as analysts have them ---------------------------------------------------------------------------------
+
+OPEN: dict[str, Any] = {
+    "title": "Essai",
+    "producer": "Essai",
+    "licence": "Licence Ouverte 2.0",
+    "restriction": None,
+    "secrecy": None,
+    "edition": None,
+}
+ONE = {"essai": {"label": "essai", "unit": "%", "kind": "rate", "definition": "essai", "higher_is": "worse"}}
+NUMBER = {"essai": {**ONE["essai"], "unit": "personnes", "kind": "count"}}
+SCORE = {"essai": {**ONE["essai"], "unit": "pour 10 000", "kind": "score"}}
+TWO_OF_BEZIERS = "geo_code;name;value\nQP034001;Centre Ville;12,5\nQP034003;Devèze;17,5\n"
+
+
+@pytest.fixture
+def open_file(bring: Import) -> Import:
+    """Import an open file of one indicator, `essai`, by QPV of 2015 unless changed."""
+
+    def write(content: str | bytes, **changes: Any) -> Any:
+        return bring(content, source="essai", **{**OPEN, "indicator": ONE, **changes})
+
+    return write
+
+
+def imported(**asked: Any) -> dict[str, float]:
+    return values("essai", **asked)
+
+
+def test_an_open_quotation_mark_in_ones_own_file_is_refused(open_file: Import, data: Path) -> None:
+    """QP034002 would bear the 22.5 of QP034005, and three QPV would be gone."""
+    text = """geo_code;name;value
+QP034001;Centre Ville;12,5
+QP034002;"Iranget Grangette;14,0
+QP034003;Devèze;17,5
+QP034005;Les "Cévennes;22,5
+"""
+    with pytest.raises(SchemaError, match=r"figures\.csv: line 3, cell 2: .*opens a quotation mark"):
+        open_file(text)
+    assert nothing_stored(data)
+    open_file(text.replace('"Iranget Grangette', '"Iranget ""Grangette"""'))
+    assert imported() == {"QP034001": 12.5, "QP034002": 14.0, "QP034003": 17.5, "QP034005": 22.5}
+
+
+@pytest.mark.parametrize("cell", ["12 15", "3 5", "1 4,0", "1 7"])
+def test_two_numbers_in_a_cell_are_not_one(cell: str, open_file: Import, data: Path) -> None:
+    with pytest.raises(SchemaError, match=f"column value, line 3: '{cell}'.*A space stands only before three digits"):
+        open_file(TWO_OF_BEZIERS.replace("17,5", cell), indicator=SCORE)
+    assert nothing_stored(data)
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f", "\u2009"])
+def test_thousands_are_read_with_any_space(space: str, open_file: Import) -> None:
+    open_file(TWO_OF_BEZIERS.replace("17,5", f"1{space}234").replace("12,5", "12"), indicator=NUMBER)
+    assert imported() == {"QP034001": 12, "QP034003": 1234}
+
+
+def test_postal_codes_are_told_from_codes_of_communes(open_file: Import, data: Path) -> None:
+    text = "geo_code;name;value\n59100;Roubaix;34,1\n59200;Tourcoing;31,0\n59300;Valenciennes;29,5\n59500;Douai;33,2\n"
+    communes = {"geo_level": "commune", "geo_vintage": 2024}
+    with pytest.raises(
+        SchemaError, match=r"4 of 4 names .*line 2: 59100 is Bousignies, Roubaix is 59512.*postal codes"
+    ):
+        open_file(text, **communes)
+    unnamed = "\n".join(line.split(";")[0] + ";" + line.split(";")[2] for line in text.splitlines())
+    report = open_file(unnamed, **communes)
+    assert "most codes end in 0, as postal codes do: 59100, 59200" in report.warnings[0]
+    # a code of no commune at all: the reason is said
+    with pytest.raises(SchemaError, match=r"'59800' is that of no commune .*look like postal codes"):
+        open_file(unnamed.replace("59100", "59800"), **communes)
+    assert not nothing_stored(data)
+
+
+def test_names_shifted_by_a_row_are_refused(bring: Import, data: Path) -> None:
+    rows = ("30;Haute-Garonne;13.0", "31;Gers;14.3", "32;Gironde;12.9", "33;Hérault;18.9", "34;Gard;20.1")
+    text = geoclip_text(
+        *rows, headings="Taux de pauvreté 2021", level="département", producer="Insee - Statistiques locales"
+    )
+    with pytest.raises(SchemaError, match=r"5 of 5 names.*line 4: 30 is Gard, Haute-Garonne is 31.*shifted"):
+        bring(text, source="essai")
+    assert nothing_stored(data)
+    right = ("30;Gard;20.1", "31;Haute-Garonne;13.0", "32;Gers;14.3", "33;Gironde;12.9", "34;Hérault;18.9")
+    report = bring(text.replace("\n".join(rows), "\n".join(right)), source="essai")
+    assert report.warnings == []
+    assert values("poverty_rate", geo_level="department", year=2021)["34"] == 18.9
+
+
+def test_names_exchanged_are_refused_or_told(open_file: Import, caplog: pytest.LogCaptureFixture) -> None:
+    exchanged = TWO_OF_BEZIERS.replace("Devèze", "x").replace("Centre Ville", "Devèze").replace("x", "Centre Ville")
+    with pytest.raises(
+        SchemaError, match=r"QP034001 is Centre Ville, Devèze is QP034003; .*, Centre Ville is QP034001"
+    ):
+        open_file(exchanged)
+    others = "".join(f"QP0340{number:02d};;10,0\n" for number in range(4, 8))
+    assert open_file(exchanged + others.replace(";;", ";Quartier;")).warnings[0].startswith("figures.csv: 2 of 6 names")
+    assert "2 of 6 names are those of other codes" in caplog.text
+
+
+@pytest.mark.parametrize("style", [1, 2])
+def test_cells_in_percent_are_read_as_the_sheet_shows_them(style: int, open_file: Import) -> None:
+    """12.5 % is held as 0.125: whole columns of them, or one cell among plain numbers."""
+    percent = miniature.Percent
+    rows: list[list[object]] = [["geo_code", "value"], ["QP034001", percent(0.125)], ["QP034002", percent(0.14)]]
+    for last in (percent(0.175), 17.5):
+        report = open_file(miniature.xlsx({"S": [*rows, ["QP034003", last]]}, style=style), name="f.xlsx")
+        assert imported() == {"QP034001": 12.5, "QP034002": 14.0, "QP034003": 17.5}
+        assert report.warnings == []
+    with pytest.raises(SchemaError, match=r"f\.xlsx: line 2, column value, QP034001: 12\.5; the cell is in percent"):
+        open_file(miniature.xlsx({"S": rows}, style=style), name="f.xlsx", indicator=SCORE)
+
+
+def test_percent_cells_of_counts_and_of_old_workbooks_are_refused(open_file: Import, data: Path) -> None:
+    percent = miniature.Percent
+    counts = [["geo_code", "value", "denominator"], ["QP034001", 12.5, percent(80)]]
+    with pytest.raises(SchemaError, match="column denominator: numbers of persons expected, got cells in percent"):
+        open_file(miniature.xlsx({"S": counts}), name="f.xlsx")
+    old = miniature.xls({"S": [["geo_code", "value"], ["QP034001", 12.5], ["QP034002", 0.14]]})
+    with pytest.raises(SchemaError, match=r"line 3, column value, QP034002: 0\.14; an xls does not say.*\.xlsx"):
+        open_file(old, name="f.xls")
+    assert nothing_stored(data)
+
+
+def test_rates_that_are_all_under_one_are_told_unless_their_counts_confirm_them(open_file: Import) -> None:
+    fractions = TWO_OF_BEZIERS.replace("12,5", "0,125").replace("17,5", "0,175")
+    assert "every value of essai, in %, is under 1 (the largest is 0.175)" in open_file(fractions).warnings[0]
+    small = "geo_code;value;count;denominator\nQP034001;0,079;4;5048\nQP034020;0,176;3;1706\n"
+    assert open_file(small).warnings == []
+
+
+def test_digits_are_those_of_the_file(open_file: Import) -> None:
+    """0.012 shown as 0.0 would be no figure at all."""
+    open_file(TWO_OF_BEZIERS.replace("12,5", "0,012").replace("17,5", "0,176"), year=2022)
+    known = catalogue().indicator("essai")
+    assert known.decimals == 3
+    assert style.format_number(0.012, known.decimals) == "0,012"
+    ax = maps.plot_map("essai", year=2022, geo_vintage=2015, territory="Béziers")
+    texts = [text.get_text() for text in ax.figure.findobj(Text)]
+    plt.close(ax.figure)
+    assert any("0,012" in text for text in texts)
+    # another edition may have more or fewer: one indicator shows the finest
+    for year, value, digits in ((2023, "1,5", 3), (2024, "1,2345", 4)):
+        open_file(TWO_OF_BEZIERS.replace("12,5", value), year=year)
+        assert catalogue().indicator("essai").decimals == digits
+    # unless it is declared
+    shutil.rmtree(store.data_dir())
+    open_file(TWO_OF_BEZIERS.replace("12,5", "0,012"), indicator={"essai": {**ONE["essai"], "decimals": 1}})
+    assert catalogue().indicator("essai").decimals == 1
+
+
+DEPARTMENTS = ("34;Hérault;18.9;21030", "59;Nord;18.6;20730")
+TITLES = "Taux de pauvreté 2021;Médiane du niveau de vie 2021"
+RESAVED = geoclip_text(*DEPARTMENTS, headings=TITLES, level="département")
+COMMA = RESAVED.replace("18.", "18,").replace("21030", "21 030").replace("20730", "20\u00a0730")
+
+
+def quoted_everywhere(text: str) -> str:
+    return "\n".join(";".join(f'"{cell.strip()}"' for cell in line.split(";")) for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "declared"),
+    [
+        (quoted_everywhere(RESAVED).encode("utf-8-sig"), {}),
+        (RESAVED.replace(";", "\t").encode("utf-16"), {}),
+        (RESAVED.replace(";", ",").encode("utf-8-sig"), {}),
+        (RESAVED.replace("\n", "\r\n").encode("cp1252"), {"encoding": "cp1252"}),
+        (COMMA.encode("cp1252"), {"encoding": "cp1252", "decimal": ","}),
+        (COMMA.encode("utf-8-sig"), {"decimal": ","}),
+        (RESAVED.replace(";", "|").encode(), {"separator": "|"}),
+        (RESAVED.replace("Code;Libellé", "; ;\n\nCode;Libellé").encode(), {}),
+    ],
+    ids=["quoted", "utf-16 tabs", "commas", "cp1252", "cp1252 comma", "comma", "bars", "lower header"],
+)
+def test_export_that_a_spreadsheet_saved_again(content: bytes, declared: dict[str, Any], bring: Import) -> None:
+    path = store.data_dir().parent / "export.csv"
+    path.write_bytes(content)
+    qs.import_observations(path, source="essai", metadata=declared or None)
+    assert values("poverty_rate", geo_level="department", year=2021) == {"34": 18.9, "59": 18.6}
+    assert values("median_standard_of_living", geo_level="department", year=2021) == {"34": 21030, "59": 20730}
+    # the record says how the file is written: a figure can be found in it again
+    source = catalogue().source("essai")
+    [form] = source.tables_of(source.vintage[0])
+    again = geoclip.read_export(content, where="again", form=form, separator=form.separator, sheet=form.sheet)
+    found = geoclip.long_table(again, {"Taux de pauvreté 2021": 2021}, where="again")
+    assert found["value"].tolist() == [18.9, 18.6]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (RESAVED.encode("cp1252"), r'line 1.*reads \'CartoSanté;.*declare encoding = "cp1252" in the metadata'),
+        (
+            COMMA.encode("utf-8-sig"),
+            r"'18,9' is neither .*If its decimal mark is ',', declare decimal = \",\" in the meta",
+        ),
+    ],
+)
+def test_export_saved_again_that_is_not_read_says_how(content: bytes, message: str, data: Path) -> None:
+    path = data.parent / "export.csv"
+    path.write_bytes(content)
+    with pytest.raises(SchemaError, match=message):
+        qs.import_observations(path, source="essai")
+    assert nothing_stored(data)
+
+
+@pytest.mark.parametrize("blank_rows", [0, 1, 3])
+def test_export_in_a_workbook(blank_rows: int, data: Path) -> None:
+    titles = [["Insee - Statistiques locales", "", ""], ["Référentiel géographique : France par département", "", ""]]
+    headings = ["Code", "Libellé", "Taux de pauvreté 2021"]
+    rows = [*titles, *[["", "", ""]] * blank_rows, headings, ["34", "Hérault", 18.9], ["59", "Nord", SECRET]]
+    path = data.parent / "export.xlsx"
+    path.write_bytes(miniature.xlsx({"Lisez-moi": [["Export"]], "Données": rows}))
+    report = qs.import_observations(path, source="essai")
+    assert report.flags == {"observed": 1, "suppressed": 1}
+    assert values("poverty_rate", geo_level="department", year=2021) == {"34": 18.9}
+
+
+def test_division_by_zero_is_not_applicable(bring: Import) -> None:
+    rows = ("34032;Béziers;57.1", "34333;Villespassans;N/A - division par 0")
+    heading = "Part des locataires dans les rés. principales 2022"
+    report = bring(geoclip_text(*rows, headings=heading, level="commune"), source="essai", geo_vintage=2024)
+    assert report.flags == {"not_applicable": 1, "observed": 1}
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Évol. annuelle moy. de la population 2017 - 2023 (en %)", "Taux de chômage trimestriel 2025-T4", "Sans année"],
+)
+def test_a_column_left_out_does_not_stop_the_others(heading: str, bring: Import) -> None:
+    rows = ("34;Hérault;18.9;1.1", "59;Nord;18.6;0.0")
+    text = geoclip_text(*rows, headings=f"Taux de pauvreté 2021;{heading}", level="département")
+    for way in ({"mapping": {heading: None}}, {"columns": {heading: ""}}):
+        report = bring(text, source="essai", **way)
+        assert (report.rows, report.left_out) == (2, [heading])
+    own = {"columns": {heading: "other", "Taux de pauvreté 2021": ""}, "indicator": {"other": ONE["essai"]}}
+    with pytest.raises(SchemaError, match=r"no year at the end.*\[years\].*= 2021"):
+        bring(text, source="essai", **own)
+    bring(text, source="essai", **own, years={heading: 2025})
+    assert values("other", year=2025) == {"34": 1.1, "59": 0.0}
+    assert f"{heading} (2025)" in catalogue().source("essai").get_vintage("2025").caveat["fr"]
+
+
+def test_a_year_in_parentheses_is_a_year(bring: Import) -> None:
+    text = geoclip_text("34;Hérault;18.9", headings="Taux de pauvreté (2021)", level="département")
+    bring(text, source="essai")
+    assert values("poverty_rate", geo_level="department", year=2021) == {"34": 18.9}
+
+
+PERIODS = "codgeo;libgeo;an;tx\n01;Ain;1968-1975;11,20\n01;Ain;1975-1982;9,70\n"
+OF_PERIODS = {
+    "geo_level": "department",
+    "geo_vintage": 2018,
+    "year": None,
+    "indicator": SCORE,
+    "columns": {"codgeo": "geo_code", "libgeo": "name", "an": "year", "tx": "value"},
+}
+
+
+def test_a_period_stands_under_the_year_that_is_declared(open_file: Import, data: Path) -> None:
+    with pytest.raises(SchemaError, match=r"column year, line 2: '1968-1975'.*\[years\], \"2018-2022\" = 2020"):
+        open_file(PERIODS, **OF_PERIODS)
+    assert nothing_stored(data)
+    open_file(PERIODS, **OF_PERIODS, years={"1968-1975": 1975, "1975-1982": 1982})
+    assert (imported(year=1975), imported(year=1982)) == ({"01": 11.2}, {"01": 9.7})
+    assert "1968-1975 (1975), 1975-1982 (1982)" in catalogue().source("essai").vintage[0].caveat["fr"]
+
+
+TITLED = f"Part des bénéficiaires en ALD par QPV, 2023;;\nSource : Assurance maladie;;\n;;\n{TWO_OF_BEZIERS}"
+
+
+def test_titles_above_the_headings(open_file: Import) -> None:
+    open_file(TITLED)
+    assert imported() == {"QP034001": 12.5, "QP034003": 17.5}
+    rows: list[list[object]] = [["Titre", "", ""], ["", "", ""], ["geo_code", "name", "value"]]
+    rows += [["QP034001", "Centre Ville", 12.5]]
+    open_file(miniature.xlsx({"S": rows}), name="figures.xlsx", year=2022)
+    # headings of one's own, whose place must be said
+    named = {"Code": "geo_code", "Nom": "name", "Part": "value"}
+    own = TITLED.replace("geo_code;name;value", "Code;Nom;Part")
+    open_file(own, name="other.csv", columns=named, year=2021)
+    with pytest.raises(SchemaError, match="header_line"):
+        open_file(TITLED.replace("geo_code;name;value", "Code;Nom;Part"), name="other.csv", year=2021)
+    with pytest.raises(SchemaError, match=r"the header is expected at line 9; the file has 6"):
+        open_file(own, name="other.csv", columns=named, year=2021, header_line=9)
+    open_file(own, name="other.csv", columns=named, year=2021, header_line=4)
+    assert imported(year=2021) == {"QP034001": 12.5, "QP034003": 17.5}
+
+
+def test_the_sheet_that_has_the_table_is_read(open_file: Import) -> None:
+    table: list[list[object]] = [["geo_code", "name", "value"], ["QP034001", "Centre Ville", 12.5]]
+    sheets: dict[str, list[list[object]]] = {"Lisez-moi": [["Ce classeur contient..."]], "Données": table}
+    open_file(miniature.xlsx(sheets), name="f.xlsx")
+    assert imported() == {"QP034001": 12.5}
+    with pytest.raises(SchemaError, match=r"several sheets have the columns.*'Lisez-moi', 'Données', 'Bis'.*`sheet`"):
+        open_file(miniature.xlsx({**sheets, "Bis": table}), name="f.xlsx")
+    open_file(miniature.xlsx({**sheets, "Bis": table}), name="f.xlsx", sheet="Bis")
+    with pytest.raises(SchemaError, match="no sheet has the columns geo_code and value"):
+        open_file(miniature.xlsx({"A": [["x"], [1]], "B": [["y"], [2]]}), name="f.xlsx")
+
+
+def test_hidden_rows_are_not_read_in_silence(open_file: Import, data: Path) -> None:
+    rows: list[list[object]] = [["geo_code", "value"], ["QP034001", 12.5], ["QP034002", 99.0]]
+    with pytest.raises(SchemaError, match=r"1 rows of the table are hidden, the first is row 3\. Show them, or delete"):
+        open_file(miniature.xlsx({"S": rows}, hidden=[3]), name="f.xlsx")
+    assert nothing_stored(data)
+
+
+def test_a_wide_table(open_file: Import, data: Path) -> None:
+    wide = "Code QPV;Nom du quartier;Population;ALD 2022 (%);ALD 2023 (%)\n"
+    wide += "QP034001;Centre Ville;9000;12,1;12,5\nQP034002;Iranget;3000;13,9;s\n"
+    with pytest.raises(SchemaError, match=r"unknown column 'Code QPV'.*one \[figures\.\"HEADING\"\] a column"):
+        open_file(wide)
+    named = {"Code QPV": "geo_code", "Nom du quartier": "name"}
+    figures = {"ALD 2022 (%)": {"year": 2022, "denominator": "Population"}, "ALD 2023 (%)": {"year": 2023}}
+    report = open_file(wide, columns=named, figures=figures, year=None)
+    assert imported(year=2022) == {"QP034001": 12.1, "QP034002": 13.9}
+    assert imported(year=2023) == {"QP034001": 12.5}
+    assert report.left_out == []
+    frame = qs.load_observations("essai", year=2022)
+    assert frame["denominator"].tolist() == [9000, 3000]
+    with pytest.raises(SchemaError, match=r"\[figures\]: no column 'ALD 2024'.*Did you mean"):
+        open_file(wide, columns=named, figures={"ALD 2024": {"year": 2024}})
+    with pytest.raises(SchemaError, match=r"column ALD 2023 \(%\), line 3: '13,9x'"):
+        open_file(wide.replace(";s", ";13,9x"), columns=named, figures=figures)
+
+
+def test_file_of_the_french_excel_says_what_to_declare(open_file: Import, data: Path) -> None:
+    content = TWO_OF_BEZIERS.replace("\n", "\r\n").encode("cp1252")
+    with pytest.raises(SchemaError) as told:
+        open_file(content)
+    said = str(told.value)
+    assert "line 3" in said
+    assert "reads 'QP034003;Devèze;17,5'" in said
+    assert 'encoding = "cp1252" in the metadata' in said
+    assert "catalogue" not in said
+    assert "producer" not in said
+    assert nothing_stored(data)
+    open_file(content, encoding="cp1252")
+    assert imported() == {"QP034001": 12.5, "QP034003": 17.5}
+
+
+def test_metadata_and_territories_that_notepad_saved(tmp_path: Path, data: Path) -> None:
+    table, declared = write_template(tmp_path / "figures.csv")
+    declared.write_text(declared.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert qs.import_observations(table, source="ors", metadata=declared).rows == 4
+    territory = 'id = "est-lyonnais"\nlabel = "Est lyonnais"\ncommunes = ["69029", "Vaulx-en-Velin"]\n'
+    folder = data / "territories"
+    folder.mkdir(parents=True)
+    (folder / "est.toml").write_text(f"[[territory]]\n{territory}", encoding="utf-8-sig")
+    assert "est-lyonnais" in qs.list_territories()["id"].tolist()
+    declared.write_text(declared.read_text(encoding="utf-8-sig"), encoding="cp1252")
+    with pytest.raises(CatalogueError, match=r"figures\.toml cannot be read: .*Save it as UTF-8"):
+        qs.import_observations(table, source="ors", metadata=declared)
+
+
+def test_codes_of_another_year_are_not_said_to_be_wrong(open_file: Import) -> None:
+    text = "geo_code;value\n200000164;23888\n"
+    with pytest.raises(SchemaError, match=r"'200000164' is that of no epci that the package knows \(those of 2022\)"):
+        open_file(text, geo_level="epci", geo_vintage=2014, indicator=SCORE)
+
+
+ARRONDISSEMENTS = "geo_code;value\n69123;{}\n" + "".join(f"6938{n};{{}}\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "message"),
+    [
+        (("90", *["11"] * 9), NUMBER, "line 2, column value, 69123: 90; its 9 arrondissements add up to 99"),
+        (("110", *["11"] * 9), NUMBER, "69123: 110; its 9 arrondissements add up to 99"),
+        (("20,0", *["11,0"] * 9), ONE, "69123: 20; it is outside the values of its 9 arrondissements"),
+        (("99", *["11"] * 9), NUMBER, ""),
+        (("99", "nd", *["11"] * 8), NUMBER, ""),
+        (("11,0", *["11,0"] * 9), ONE, ""),
+    ],
+)
+def test_a_commune_is_held_against_its_arrondissements(
+    numbers: tuple[str, ...], kind: Any, message: str, open_file: Import
+) -> None:
+    text, asked = ARRONDISSEMENTS.format(*numbers), {"indicator": kind, "geo_level": "commune", "geo_vintage": 2024}
+    if not message:
+        assert open_file(text, **asked).warnings == []
+        return
+    with pytest.raises(SchemaError, match=message):
+        open_file(text, **asked)
+
+
+def test_an_error_of_the_spreadsheet_is_not_a_blank(open_file: Import, data: Path) -> None:
+    rows: list[list[object]] = [["geo_code", "value", "denominator"], ["QP034001", 12.5, miniature.Error("#DIV/0!")]]
+    with pytest.raises(SchemaError, match=r"column denominator, line 2: '#DIV/0!' is neither a number"):
+        open_file(miniature.xlsx({"S": rows}), name="f.xlsx")
+    assert nothing_stored(data)
+    open_file(miniature.xlsx({"S": rows}), name="f.xlsx", missing={"#DIV/0!": "not_applicable"})
+    assert qs.load_observations("essai")["denominator"].isna().all()
+
+
+SEXES = "geo_code;sex;value\nQP034001;;{}\nQP034001;F;{}\nQP034001;M;{}\n"
+AGES = "geo_code;age;value\nQP034001;;{}\nQP034001;Y_LT18;{}\nQP034001;Y18T64;{}\nQP034001;Y_GE65;{}\n"
+WITH_TOTAL = "geo_code;value\ncommune:34032;{}\nQP034001;{}\nQP034002;{}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "kind", "message"),
+    [
+        (SEXES, ("90", "50", "41"), NUMBER, "line 2, column value, QP034001: 90; its parts by sex add up to another"),
+        (SEXES, ("92", "50", "41"), NUMBER, "line 2, column value, QP034001: 92; its parts by sex add up to another"),
+        (AGES, ("90", "50", "30", "20"), NUMBER, "QP034001: 90; its parts by age add up to another"),
+        (SEXES, ("20,0", "12,0", "14,0"), ONE, "QP034001: 20; it is outside the values of its parts by sex"),
+        (AGES, ("20,0", "12,0", "14,0", "15,0"), ONE, "QP034001: 20; it is outside the values of its parts by age"),
+        (
+            WITH_TOTAL,
+            ("90", "50", "41"),
+            NUMBER,
+            "line 2, column value, commune:34032: 90; its 2 parts by qpv add up to 91",
+        ),
+    ],
+)
+def test_a_total_is_held_against_its_parts(
+    text: str, numbers: tuple[str, ...], kind: Any, message: str, open_file: Import, data: Path
+) -> None:
+    with pytest.raises(SchemaError, match=message):
+        open_file(text.format(*numbers), indicator=kind)
+    assert nothing_stored(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "kind", "warning"),
+    [
+        (SEXES, ("91", "50", "41"), NUMBER, ""),
+        (SEXES, ("91", "50", "nd"), NUMBER, ""),
+        (SEXES, ("13,0", "12,0", "14,0"), ONE, ""),
+        (SEXES, ("12,1", "12,0", "12,0"), ONE, ""),  # each is rounded
+        (AGES.replace("Y_LT18", "Y10T17"), ("20,0", "12,0", "14,0", "15,0"), ONE, ""),  # children are not there
+        (AGES, ("100", "50", "30", "19"), NUMBER, "essai is 100, and its 3 classes of age add up to 99"),
+        (WITH_TOTAL, ("91", "50", "41"), NUMBER, ""),
+        (WITH_TOTAL, ("92", "50", "41"), NUMBER, "commune:34032: 92, and its 2 parts by qpv add up to 91"),
+    ],
+)
+def test_a_total_that_may_be_right_is_stored(
+    text: str, numbers: tuple[str, ...], kind: Any, warning: str, open_file: Import
+) -> None:
+    report = open_file(text.format(*numbers), indicator=kind)
+    assert [warning in said for said in report.warnings] == ([True] if warning else [])
 
 
 def test_every_refusal_is_an_error_of_the_package() -> None:

@@ -94,6 +94,47 @@ def test_each_point_has_its_own_tolerance(squares):
     assert found["status"].tolist() == ["inside", "uncertain"]
 
 
+def geocoded(*rows: tuple[tuple[int, int] | None, str, float | None]) -> pd.DataFrame:
+    """What a geocoder adds to a table of addresses, of points in metres from the same place."""
+    shapes = points(*(place for place, _, _ in rows)).to_crs(4326).geometry
+    return pd.DataFrame(
+        {
+            "latitude": shapes.y.to_numpy(),
+            "longitude": shapes.x.to_numpy(),
+            "result_score": [score for _, _, score in rows],
+            "result_type": [kind for _, kind, _ in rows],
+        }
+    )
+
+
+def test_a_geocoder_says_how_far_from_the_truth_it_may_be(squares):
+    middle, inner = (500, 500), (150, 500)
+    frame = geocoded(
+        (middle, "housenumber", 0.98),
+        (middle, "municipality", 0.9),  # the town hall
+        (middle, "housenumber", 0.41),  # perhaps another address
+        (inner, "street", 0.61),
+        (middle, "street", 0.61),
+        (middle, "locality", 0.7),
+        (None, "", None),
+    )
+    found = qs.locate(frame)
+    expected = ["inside", "unknown", "unknown", "uncertain", "inside", "uncertain", "unknown"]
+    assert found["status"].tolist() == expected
+    assert found["geo_code"].notna().tolist() == [status == "inside" for status in expected]
+    assert found.attrs["imprecise"] == 2
+    # what is asked for stays the least
+    assert qs.locate(frame, tolerance_m=600)["status"].tolist()[:5:4] == ["uncertain", "uncertain"]
+    # a frame of points has the same columns
+    same = gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(frame["longitude"], frame["latitude"]), crs=4326)
+    assert qs.locate(same)["status"].tolist() == expected
+
+
+def test_the_town_hall_of_a_real_town_is_not_a_neighbourhood():
+    hall = {"latitude": [43.3476], "longitude": [3.2190], "result_type": ["municipality"], "result_score": [0.41]}
+    assert qs.locate(pd.DataFrame(hall), geo_vintage=2024)["status"].tolist() == ["unknown"]
+
+
 def test_the_precision_of_the_outlines_is_added(squares, monkeypatch):
     import dataclasses
 
@@ -253,6 +294,9 @@ def test_undrawn_quarters_are_named():
     assert all(code.startswith("QN09") for code in found.attrs["without_outline"])
 
 
+COORDINATES = ("lon", "lat", "longitude", "latitude")
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
@@ -262,6 +306,10 @@ def test_undrawn_quarters_are_named():
         (lambda: qs.locate(652_000, 6_862_000), InvalidInputError, "not in degrees.*crs=2154"),
         (lambda: qs.locate(pd.DataFrame({"x": [2.35], "lat": [48.85]})), SchemaError, "missing: lon"),
         (lambda: qs.locate(pd.DataFrame({"lon": [2.35], "lat": [48.85]}), 3), InvalidInputError, "not both"),
+        (lambda: qs.locate(pd.DataFrame({n: [2.0] for n in COORDINATES})), SchemaError, "it has both pairs"),
+        (lambda: qs.locate(geocoded(((0, 0), "town", 0.9))), SchemaError, "'town' at row 0 is not a geocoder's"),
+        (lambda: qs.locate(geocoded(((0, 0), "street", 90))), SchemaError, "90 at row 0; 0 to 1"),
+        (lambda: qs.locate(geocoded(((0, 0), "street", "0,9"))), SchemaError, "decimal point"),
         (lambda: qs.locate(gpd.GeoDataFrame(geometry=[Point(2.35, 48.85)])), SchemaError, "reference system"),
         (lambda: qs.locate(gpd.GeoDataFrame(geometry=[box(2, 48, 3, 49)], crs=4326)), SchemaError, "is a Polygon"),
         (lambda: qs.locate(gpd.GeoDataFrame({"a": [1]})), SchemaError, "no geometry"),

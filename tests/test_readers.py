@@ -17,6 +17,7 @@ from qpv_sante.download import RawFile
 from qpv_sante.errors import SchemaError
 from qpv_sante.readers import Tables, codes, get_reader, perimeters, wide
 from qpv_sante.readers.cells import find_column, parse_numbers, qualify, read_text_csv, read_text_sheet
+from qpv_sante.readers.names import check_names, compare_names
 
 COMMA = Table(missing={"": "suppressed", "s": "suppressed", "nd": "unavailable", "so": "not_applicable"})
 POINT = Table(decimal=".", missing={"": "suppressed"})
@@ -28,7 +29,7 @@ def cells(*texts: str, name: str = "TP6021") -> pd.Series:
 
 
 def raw_file(folder: Path, key: str, content: bytes, name: str | None = None) -> RawFile:
-    path = folder / (name or miniature.EDITIONS[key][0])
+    path = folder / (name or {**miniature.EDITIONS, **miniature.CARE_EDITIONS}[key][0])
     path.write_bytes(content)
     return RawFile(key, path, "https://example.fr/x", "0" * 64, len(content), None, None, "2026-01-01T00:00:00+00:00")
 
@@ -75,11 +76,31 @@ def values_of(tables: Tables, indicator: str) -> dict[str, float]:
         ("63.1", POINT, 63.1),
         ("-9.4", POINT, -9.4),
         ("1.2e3", POINT, 1200.0),
+        ("1\u2009234\u00a0567,8", COMMA, 1_234_567.8),
+        ("1 234", POINT, 1234.0),
+        ("0012", COMMA, 12.0),
     ],
 )
 def test_number(text: str, table: Table, value: float) -> None:
     values, flags = parse_numbers(cells(text), table, where="file.csv")
     assert (values.tolist(), flags.tolist()) == ([value], ["observed"])
+
+
+@pytest.mark.parametrize(
+    "text", ["12 15", "3 5", "1 4,0", "1 2345", "1234 567", "0 123", "1 234 5", "1  234", "1\u00a07"]
+)
+@pytest.mark.parametrize("table", [COMMA, POINT])
+def test_a_space_stands_only_before_three_digits(text: str, table: Table) -> None:
+    """12 15 is not 1215: it is two numbers, or one that lost a digit."""
+    with pytest.raises(SchemaError, match=r"is neither a number.*A space stands only before three digits") as told:
+        parse_numbers(cells("1", text.replace(",", table.decimal)), table, where="file.csv")
+    assert "line 3" in str(told.value)
+
+
+def test_markers_of_several_words_may_have_no_break_spaces() -> None:
+    table = Table(missing={"N/A - secret statistique": "suppressed"})
+    _, flags = parse_numbers(cells("N/A\u00a0-\u00a0secret  statistique", "1 234"), table, where="file.csv")
+    assert flags.tolist() == ["suppressed", "observed"]
 
 
 def test_markers_give_their_own_flags() -> None:
@@ -177,7 +198,7 @@ def test_blank_rows_are_counted_and_lines_keep_their_numbers() -> None:
         (b"CODGEO;A\r\n", "a header but no row"),
         (b"CODGEO;A\r\n;\r\n\r\n", "a header but no row"),
         (b"CODGEO,A\r\n01001,1\r\n", r"one column only with the separator ';'; first line: 'CODGEO,A'"),
-        (b"CODGEO;A\r\n01001;1\r\n01002;1;2\r\n", "not a table separated by ';'"),
+        (b"CODGEO;A\r\n01001;1\r\n01002;1;2\r\n", "line 3 has 3 cells, more cells than the header"),
         (b"CODGEO;A\r\n01001;1;2\r\n01002;1;2\r\n", "more cells than the header"),
         (b"CODGEO;A;B\r\n01001;1;2\r\n01002;1\r\n", "line 3 has fewer cells than the header"),
         ("CODGEO;LIB\r\n01001;Devèze\r\n".encode("cp1252"), "expected encoding utf-8-sig, but byte 21"),
@@ -186,6 +207,94 @@ def test_blank_rows_are_counted_and_lines_keep_their_numbers() -> None:
 def test_file_that_is_not_the_table(content: bytes, message: str) -> None:
     with pytest.raises(SchemaError, match=f"source@2021, file.csv: .*{message}"):
         read_text_csv(content, Table(), where="source@2021, file.csv")
+
+
+QUOTED = """CODGEO;LIB;A
+QP034001;Centre Ville;12,5
+QP034002;"Iranget;14,0
+QP034003;Devèze;17,5
+QP034004;Les "Cévennes;22,5
+QP034005;Petit Bard;25,0
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("", "", "line 3, cell 2: '\"Iranget;14,0' opens a quotation mark"),
+        ('"Iranget;14,0', 'Iranget;"14,0', "line 3, cell 3: '\"14,0' opens"),
+        ('"Iranget;14,0', '"Iranget;14,0"', "line 3 has fewer cells than the header"),
+        ('"Iranget;14,0', '"Iranget"s;14,0', "line 3, cell 2: '\"Iranget\"s;14,0' opens"),
+        ('"Iranget;14,0', '"Iranget\nou plus loin";14,0', "line 3, cell 2: '\"Iranget' opens"),
+        ("QP034001;Centre Ville", '"QP034001;Centre Ville', "line 2, cell 1"),
+        ("CODGEO;LIB;A", 'CODGEO;"LIB;A', "line 1, cell 2"),
+    ],
+)
+def test_a_quotation_mark_that_its_line_does_not_close_is_refused(old: str, new: str, place: str) -> None:
+    """Read as one cell, it would take the rows that follow, and give QP034002 the value of another."""
+    with pytest.raises(SchemaError, match=f"file.csv: {place}"):
+        read_text_csv(QUOTED.replace(old, new).encode(), Table(), where="file.csv")
+
+
+def test_quotation_marks_that_are_closed_or_inside_a_cell_are_read() -> None:
+    text = QUOTED.replace('"Iranget', '"Iranget; ""Grangette"""').replace("Petit Bard", '"Petit Bard" ')
+    frame = read_text_csv(text.encode(), Table(), where="file.csv")
+    assert frame["A"].tolist() == ["12,5", "14,0", "17,5", "22,5", "25,0"]
+    assert frame["LIB"].str.strip().tolist()[1:4:2] == ['Iranget; "Grangette"', 'Les "Cévennes']
+    assert frame.index.tolist() == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("name", ["insee_filosofi_qpv", "insee_cog", "insee_bpe", "finess_occitanie"])
+def test_every_reader_of_csv_refuses_an_open_quotation_mark(name: str, tmp_path: Path) -> None:
+    """Wide, code, facility and point files alike: what follows the mark is never swallowed."""
+    editions = {**miniature.EDITIONS, **miniature.CARE_EDITIONS}
+    key = next(one for one in editions if one.partition("@")[0] == name)
+    content = editions[key][1]()
+    zipped = content.startswith(b"PK")
+    members = miniature.members_of(content) if zipped else {"": content}
+    first = next(iter(members))
+    lines = members[first].split(b"\n")
+    lines[2] = b'"' + lines[2]
+    members = {**members, first: b"\n".join(lines)}
+    with pytest.raises(SchemaError, match=r"line 3, cell 1: .* opens a quotation mark"):
+        read(key, tmp_path, miniature.archive(members) if zipped else members[""])
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_stronger_than_what_is_declared(mark: str) -> None:
+    content = "CODGEO;LIB\r\n01001;Devèze\r\n".encode(mark)
+    frame = read_text_csv(content, Table(encoding="cp1252"), where="file.csv")
+    assert frame.to_numpy().tolist() == [["01001", "Devèze"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        (
+            "Devèze".encode("cp1252"),
+            "utf-8-sig",
+            r'at line 2, .*reads \'01001;Devèze\'.*encoding = "cp1252" in the catal',
+        ),
+        ("Devèze".encode(), "cp1252", r"would read '01001;DevÃ¨ze'\. Declare encoding = \"utf-8-sig\""),
+        (b"a\0b\0", "utf-8-sig", r'encoding = "utf-16-le"'),
+        (b"\x81\xff", "utf-8-sig", "Save it as UTF-8"),
+        (b"x", "utf8000", "unknown encoding 'utf8000'"),
+    ],
+)
+def test_no_encoding_is_guessed(content: bytes, encoding: str, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        read_text_csv(b"CODGEO;LIB\n01001;" + content + b"\n", Table(encoding=encoding), where="file.csv")
+
+
+def test_lone_carriage_returns_end_lines_too() -> None:
+    frame = read_text_csv(b"CODGEO;A\r01001;1\r01002;x\r", Table(), where="file.csv")
+    assert frame.index.tolist() == [2, 3]
+
+
+def test_two_columns_of_one_name_are_not_the_first_of_them() -> None:
+    frame = read_text_csv(b"CODGEO;A;A\n01001;1;2\n", Table(), where="file.csv")
+    with pytest.raises(SchemaError, match=r"several columns for \['A'\]"):
+        find_column(frame, ["A"], where="file.csv")
 
 
 def test_columns_are_found_whatever_their_case() -> None:
@@ -428,11 +537,138 @@ def test_sheet_cells_as_typed() -> None:
     assert frame.attrs["blank rows"] == 1
 
 
+@pytest.mark.parametrize(("style", "expected"), [(1, "12.5"), (2, "12.5"), (3, "0.125"), (0, "0.125")])
+def test_cells_in_percent_are_read_as_they_are_shown(style: int, expected: str) -> None:
+    """A built-in format, one of the analyst's own; a percent sign in words multiplies nothing."""
+    rows = [["CODGEO", "A", "B"], ["01001", miniature.Percent(0.125), 12], ["01002", 14.5, miniature.Percent(0.07)]]
+    frame = read_text_sheet(miniature.xlsx({"S": rows}, style=style), Table(sheet="S"), where="f.xlsx")
+    assert frame["A"].tolist() == [expected, "14.5"]
+    assert frame["B"].tolist() == ["12", "7" if expected == "12.5" else "0.07"]
+    assert frame.attrs.get("percent cells", []) == ([[2, "A"], [3, "B"]] if expected == "12.5" else [])
+
+
+def test_formats_stand_where_the_sheet_has_them() -> None:
+    """A table that does not begin in A1, and blank cells in percent on its right and below."""
+    blank = miniature.Percent("nan")
+    rows: list[list[object]] = [[""], ["", ""], ["", "CODGEO", "A", blank, blank]]
+    rows += [
+        ["", "01001", miniature.Percent(0.125), blank],
+        ["", "01002", 7],
+        [blank, blank, blank, blank, blank, blank],
+    ]
+    frame = read_text_sheet(miniature.xlsx({"S": rows}), Table(sheet="S", header_row=2), where="f.xlsx")
+    assert frame.to_numpy().tolist() == [["01001", "12.5"], ["01002", "7"]]
+    assert frame.index.tolist() == [4, 5]
+
+
+def test_formats_are_those_of_the_sheet_that_is_read() -> None:
+    sheets = {"Lisez-moi": [["a"], ["b"]], "S": [["CODGEO", "A"], ["01001", miniature.Percent(0.5)]]}
+    frame = read_text_sheet(miniature.xlsx(sheets, hidden=[2]), Table(sheet="S"), where="f.xlsx")
+    assert frame["A"].tolist() == ["50"]
+    assert frame.attrs["hidden rows"] == [2]
+
+
 def test_census_workbook(tmp_path: Path) -> None:
     shares = values_of(read("insee_census2010_qpv@2010", tmp_path), "single_parent_household_share")
     assert shares["QP034001"] == 19.3
     assert shares["QP034002"] == 20.0
     assert np.isnan(shares["QP059002"])
+
+
+# --- names beside codes ------------------------------------------------------------------------------------------
+
+DEPARTMENTS = pd.DataFrame(
+    {"code": ["30", "31", "32", "33", "34"], "name": ["Gard", "Haute-Garonne", "Gers", "Gironde", "Hérault"]}
+)
+COMMUNES = pd.DataFrame(
+    [
+        ("59100", "Bousignies"),
+        ("59200", "Eringhem"),
+        ("59300", "Hem-Lenglet"),
+        ("59512", "Roubaix"),
+        ("59599", "Tourcoing"),
+        ("59606", "Valenciennes"),
+        ("69123", "Lyon"),
+        ("73065", "Chambéry"),
+    ],
+    columns=["code", "name"],
+)
+QUARTERS = pd.DataFrame(
+    [
+        ("QP034001", "Centre Ville"),
+        ("QP034003", "Devèze"),
+        ("QP011010", "Centre Ville"),
+        ("QP059001", "Nouveau Mons-Les Sarts"),
+        ("QP075001", "Les Sarts"),
+    ],
+    columns=["code", "name"],
+)
+
+
+def contradictions(known: pd.DataFrame, level: str, **names: str) -> dict[str, str]:
+    codes = pd.Series([code.removeprefix("c") for code in names], dtype="str")
+    found = compare_names(codes, pd.Series(list(names.values()), dtype="str"), known, level).against
+    return dict(zip(found["code"], found["other"], strict=True))
+
+
+def test_names_that_are_those_of_other_codes() -> None:
+    assert contradictions(DEPARTMENTS, "department", c30="Gard", c31="HAUTE GARONNE", c34="") == {}
+    assert contradictions(DEPARTMENTS, "department", c30="Haute-Garonne", c31="Gers") == {"30": "31", "31": "32"}
+    assert contradictions(COMMUNES, "commune", c59100="Roubaix", c59500="Tourcoing") == {
+        "59100": "59512",
+        "59500": "59599",
+    }
+    # an arrondissement bears the name of its commune
+    assert contradictions(COMMUNES, "commune", c69381="Lyon", c69382="Lyon 2e") == {}
+    # both of one department; a short name of one's own is not that of a far place
+    assert contradictions(QUARTERS, "qpv", QP034001="Devèze", QP034003="Centre Ville") == {
+        "QP034001": "QP034003",
+        "QP034003": "QP034001",
+    }
+    assert contradictions(QUARTERS, "qpv", QP059001="Les Sarts", QP034001="Centre ville Béziers") == {}
+
+
+def held(codes: list[str], names: list[str]) -> list[str]:
+    index = pd.RangeIndex(2, 2 + len(codes), name="line")
+    given = pd.Series(codes, index=index, dtype="str"), pd.Series(names, index=index, dtype="str")
+    return check_names(*given, DEPARTMENTS, "department", where="file.csv", stopped="Nothing was stored.")
+
+
+def test_most_names_against_their_codes_are_refused_and_some_are_told() -> None:
+    codes, names = DEPARTMENTS["code"].tolist(), DEPARTMENTS["name"].tolist()
+    assert held(codes, names) == []
+    [warning] = held(codes, [names[1], names[0], *names[2:]])
+    assert warning.startswith(
+        "file.csv: 2 of 5 names are those of other codes: line 2: 30 is Gard, Haute-Garonne is 31;"
+    )
+    with pytest.raises(
+        SchemaError, match=r"5 of 5 names are those of other codes: line 2: .*shifted.*Nothing was stored"
+    ):
+        held(codes, [*names[1:], names[0]])
+    [warning] = held(codes, [f"Bassin {number}" for number in range(5)])
+    assert "5 of 5 names resemble no known name of their department" in warning
+
+
+def test_names_of_a_producers_file_are_held_against_its_codes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def departments(*names: str) -> Tables:
+        lines = [f"{code};{name};13,0;20000;1000" for code, name in zip(DEPARTMENTS["code"], names, strict=True)]
+        text = "\n".join(["CODGEO;LIBGEO;TP60;MED;NB", *lines])
+        source, vintage = minimal(geo_level="department", geo_vintage=2024)
+        table = source.tables[0]
+        frame = read_text_csv(text.encode(), table, where="file.csv")
+        rate = catalogue().indicator("poverty_rate")
+        series = [(rate, Series(source="s", column=["TP60"]))]
+        return Tables(observations=wide.melt(frame, source, vintage, table, series, where="file.csv"))
+
+    names = DEPARTMENTS["name"].tolist()
+    assert len(departments(*names).observations) == 5
+    assert "names" not in caplog.text
+    departments(names[1], names[0], *names[2:])
+    assert "2 of 5 names are those of other codes" in caplog.text
+    with pytest.raises(
+        SchemaError, match=r"5 of 5 names.*line 6: 34 is Hérault, Gard is 30\. .*Nothing of this source"
+    ):
+        departments(*names[1:], names[0])
 
 
 # --- code tables -------------------------------------------------------------------------------------------------

@@ -200,7 +200,8 @@ FAULTS = {
     "renamed column": Fault(content(lambda: edited(("DISP_TP60_A21", "TAUX_PAUV"))), ("TAUX_PAUV", READ_AGAIN)),
     "renamed code": Fault(content(lambda: edited(("CODGEO", "CODE_QP"))), ("CODE_QP", READ_AGAIN)),
     "other separator": Fault(content(lambda: edited((";", ","))), ("CODGEO,DISP_TP60_A21", READ_AGAIN)),
-    "other encoding": Fault(content(lambda: zipped(TABLE.decode().encode("utf-16"))), (EDITION, READ_AGAIN)),
+    # without a byte-order mark: with one, the file says its encoding itself, and is read
+    "other encoding": Fault(content(lambda: zipped(TABLE.decode().encode("utf-16-le"))), (EDITION, READ_AGAIN)),
     "row twice": Fault(
         content(lambda: zipped(TABLE + TABLE.splitlines()[1] + b"\r\n")), ("twice, first QN03401M", READ_AGAIN)
     ),

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from qpv_sante.areal.overlap import check_cover
 from qpv_sante.errors import ComparabilityError, SchemaError, UnknownNameError, did_you_mean
 from qpv_sante.observations import MISSING_FLAGS
 
@@ -110,7 +111,7 @@ def carry(
     ComparabilityError
         A median, a standardised rate, a score, or a rate without denominators.
     SchemaError
-        Repeated sources, a missing column, infinite values, or negative counts.
+        Repeated sources, a missing column, infinite values, negative counts, or sources that cover a target twice.
 
     Examples
     --------
@@ -159,6 +160,7 @@ def _shares(weights: pd.DataFrame, by: str) -> pd.DataFrame:
         raise SchemaError(f"weights have no columns {absent}.{hint}")
     if by not in ("area", "people"):
         raise UnknownNameError(f"Unknown by={by!r}. {did_you_mean(by, ['area', 'people'])}")
+    check_cover(weights)
     shares = weights.reset_index(drop=True)
     shares["w"] = shares["share_of_source"]
     if by == "people":

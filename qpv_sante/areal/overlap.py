@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SLIVER = 1e-9
 COLUMNS = ["source_code", "target_code", "area", "share_of_source", "share_of_target"]
 PAIRS_AT_ONCE = 200_000
+# sources that hold each other for more than half, or cover a target by a twentieth more than once, count people twice;
+# outlines simplified one by one overlap by less than a hundredth
+_NESTED, _TWICE = 0.5, 0.05
 
 # west, south, east, north in degrees: which overseas territory a zone lies in
 OVERSEAS_BOXES = {
@@ -76,8 +79,8 @@ def areal_weights(
     Raises
     ------
     SchemaError
-        No CRS, a missing column, repeated codes, or zones that lie outside French territories in
-        geographic coordinates.
+        No CRS, a missing column, repeated codes, sources that overlap (a commune and its arrondissements: what
+        both hold would count twice), or zones that lie outside French territories in geographic coordinates.
 
     Examples
     --------
@@ -94,6 +97,7 @@ def areal_weights(
     check_zones(sources, source_id, "sources")
     check_zones(targets, target_id, "targets")
     weights, pieces = _overlay(sources, targets, source_id, target_id, sliver, keep_pieces=population is not None)
+    check_cover(weights)
     if population is not None:
         inside = people_in(pieces, population, people=people, cell_id=cell_id)
         whole = {}
@@ -249,6 +253,8 @@ def _overlay(
             of_source = np.minimum(area / shapely.area(mine)[by], 1)
             of_target = np.minimum(area / shapely.area(theirs)[at], 1)
         real = (area > 0) & ((of_source > sliver) | (of_target > sliver))
+        met = np.unique(by[real])
+        _refuse_nested(mine[met], source_codes[near[met]])
         columns = [source_codes[near[by]], target_codes[chosen[at]], area, of_source, of_target]
         part = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))[real]
         order = np.lexsort((near[by[real]], chosen[at[real]]))
@@ -260,6 +266,51 @@ def _overlay(
     weights = pd.concat(parts or [empty], ignore_index=True).astype({"source_code": "str", "target_code": "str"})
     pieces = pd.concat(shapes, ignore_index=True) if shapes else gpd.GeoSeries([], crs=4326)
     return weights, pieces
+
+
+def _refuse_nested(shapes: np.ndarray, codes: np.ndarray) -> None:
+    """Stop where a zone lies in another for more than half."""
+    import shapely
+
+    inner, outer = shapely.STRtree(shapes).query(shapely.point_on_surface(shapes), predicate="intersects")
+    others = inner != outer
+    inner, outer = inner[others], outer[others]
+    shared = shapely.area(shapely.intersection(shapes[inner], shapes[outer]))
+    size = shapely.area(shapes)
+    # of two zones that hold each other, the smaller lies in the larger
+    smaller = (size[inner] < size[outer]) | ((size[inner] == size[outer]) & (inner < outer))
+    nested = smaller & (shared > _NESTED * size[inner])
+    if nested.any():
+        pairs = [f"{codes[a]} in {codes[b]}" for a, b in zip(inner[nested], outer[nested], strict=True)]
+        more = f", ... ({len(pairs)} in all)" if len(pairs) > 5 else ""
+        raise SchemaError(
+            f"sources overlap: {', '.join(pairs[:5])}{more}. What both hold would count twice: keep either the whole "
+            "(a commune) or its parts (its arrondissements)."
+        )
+
+
+def check_cover(weights: pd.DataFrame) -> None:
+    """Refuse weights whose sources cover a target more than once.
+
+    Parameters
+    ----------
+    weights : DataFrame
+        `source_code, target_code, share_of_target`.
+
+    Raises
+    ------
+    SchemaError
+        The message names the target and its sources.
+    """
+    covered = weights.groupby("target_code", sort=False)["share_of_target"].sum()
+    twice = covered.index[covered > 1 + _TWICE]
+    if len(twice):
+        met = weights.loc[weights["target_code"] == twice[0], "source_code"]
+        raise SchemaError(
+            f"sources overlap: target {twice[0]} is covered {covered[twice[0]]:.2f} times, by "
+            f"{', '.join(met.head(6).astype(str))}; {len(twice)} such targets. What two sources hold would count "
+            "twice: keep zones that do not overlap."
+        )
 
 
 def _near(tree: Any, zones: gpd.GeoSeries) -> np.ndarray:

@@ -80,7 +80,7 @@ def read_statements(path: Path) -> Statements:
         measure without what it needs; the message says in which record.
     """
     try:
-        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Statements)
+        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), Statements)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
     records = file.statement

@@ -55,6 +55,9 @@ class ImportReport:
         Whether an earlier import of the same file was replaced.
     restriction : str
         The notice that follows the figures.
+    warnings : list of str
+        What was not refused and must be looked at: names that contradict some codes, rates all under 1 %. The log
+        says it too.
     """
 
     source: str
@@ -66,6 +69,7 @@ class ImportReport:
     left_out: list[str] = field(default_factory=list)
     replaced: bool = False
     restriction: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -203,6 +207,7 @@ def import_observations(
         left_out=draft.left_out,
         replaced=replaced,
         restriction=declared.restriction,
+        warnings=draft.warnings,
     )
 
 
@@ -300,9 +305,8 @@ def _record(
             f"{source}@{draft.edition} was imported from {there['url']}; {file} would replace it. Give another "
             f"`edition` in the metadata, or remove the first: `qpv-sante import --remove {source}@{draft.edition}`."
         )
-    vintage = Vintage(
-        id=draft.edition, year=draft.year, table={"geo_level": draft.geo_level, "geo_vintage": draft.geo_vintage}
-    )
+    table = {**draft.form, "geo_level": draft.geo_level, "geo_vintage": draft.geo_vintage}
+    vintage = Vintage(id=draft.edition, year=draft.year, table=table, caveat=draft.caveat)
     described: Source = msgspec.structs.replace(draft.source, vintage=[vintage])
     record = records.ImportRecord(source=described, themes=draft.themes, indicators=draft.defined, series=draft.series)
     if before is not None:
@@ -327,7 +331,7 @@ def _record(
                 described, vintage=sorted([*kept.source.vintage, vintage], key=lambda one: one.id)
             ),
             themes={**kept.themes, **record.themes},
-            indicators={**kept.indicators, **record.indicators},
+            indicators={**kept.indicators, **records.finest(kept.indicators, record.indicators)},
             series=series,
         )
     return record, there is not None

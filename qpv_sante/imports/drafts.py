@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -14,7 +15,17 @@ from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Table, Wit
 from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
 from qpv_sante.geography import check_level
 from qpv_sante.imports import records
-from qpv_sante.imports.checks import check_territories, check_values, zoning_of
+from qpv_sante.imports.checks import (
+    check_formats,
+    check_parts,
+    check_places,
+    check_totals,
+    check_values,
+    decimals_of,
+    half_digit,
+    suspect_shares,
+    zoning_of,
+)
 from qpv_sante.imports.metadata import (
     Measure,
     Metadata,
@@ -24,6 +35,7 @@ from qpv_sante.imports.metadata import (
     known_headings,
     missing_markers,
     themes_of,
+    years_of,
 )
 from qpv_sante.imports.secrecy import refuse_recomputable, withhold
 from qpv_sante.imports.stored import refuse_painted, refuse_revealed, stored_rows
@@ -59,6 +71,12 @@ class Draft:
         Headings that were not read.
     counts : dict of str to int
         For the manifest.
+    form : dict of str to object
+        How the file is written (`qpv_sante.catalogue.Table`): its figures can be found in it again.
+    caveat : dict of str to str
+        What the edition must say of itself: periods that stand under one year.
+    warnings : list of str
+        What is not refused and must be looked at.
     """
 
     frame: pd.DataFrame
@@ -73,6 +91,9 @@ class Draft:
     withheld: int
     left_out: list[str]
     counts: dict[str, int]
+    form: dict[str, Any]
+    caveat: dict[str, str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,7 @@ class _Content:
     geo_vintage: int | None
     reader: str
     left_out: list[str]
+    form: Table
 
 
 def make_draft(
@@ -127,19 +149,23 @@ def make_draft(
     indicators, defined = _indicators(frame, declared, known, where)
     places = loading.gazetteer(root)
     typed = frame["geo_code"].str.contains(":", regex=False)
+    check_formats(frame, indicators, content, where=where)
     frame, totals = frame[~typed].reset_index(drop=True), frame[typed].reset_index(drop=True)
     if frame.empty:
         raise SchemaError(f"{where}: every row is a total of others; nothing to import.")
     vintage = _vintage(found, frame, where)
-    frame = frame.assign(geo_vintage=vintage)
-    check_territories(frame["geo_code"], frame["line"], found.geo_level, vintage, places, where=where)
+    frame = frame.assign(geo_level=found.geo_level, geo_vintage=vintage)
+    warnings = check_places(frame, found.geo_level, vintage, places, where=where)
     check_values(pd.concat([frame, totals]), indicators, declared, where=where)
+    warnings += check_parts(frame, indicators, declared, where=where)
+    warnings += check_totals(frame, totals, indicators, found.geo_level, places, where=where)
+    warnings += suspect_shares(frame, indicators, where=where)
     marked = bool((frame["flag"] == "suppressed").any())
     frame, withheld = withhold(frame, declared.secrecy, indicators, where=where)
     refuse_recomputable(frame, totals, indicators, level=found.geo_level, places=places, where=where)
     edition = str(declared.edition if declared.edition is not None else frame["year"].max())
     described = _source(source, path, declared, found.reader, where, marked=marked)
-    long = frame.assign(source=described.key(edition), geo_level=found.geo_level)
+    long = frame.assign(source=described.key(edition))
     stored = stored_rows(indicators, known, root, without=described.key(edition))
     if found.geo_level == "qpv":
         refuse_painted(frame, stored, places, vintage, where=where)
@@ -156,7 +182,7 @@ def make_draft(
         "withheld (threshold)": withheld,
     }
     return Draft(
-        frame=observations.tidy(long.drop(columns=["line", "column", "count"])),
+        frame=observations.tidy(long.drop(columns=["line", "column", "count", "name", "percent"])),
         source=described,
         edition=edition,
         year=int(frame["year"].max()),
@@ -168,17 +194,27 @@ def make_draft(
         withheld=withheld,
         left_out=found.left_out,
         counts=counts,
+        form=_form(found.form),
+        caveat=_caveat(declared),
+        warnings=warnings,
     )
 
 
 def _from_export(content: bytes, mapping: Mapping[str, str | None] | None, declared: Metadata, where: str) -> _Content:
-    export = geoclip.read_export(content, where=where)
+    form = msgspec.structs.replace(
+        geoclip.FORM,
+        encoding=declared.encoding or geoclip.FORM.encoding,
+        decimal=declared.decimal or geoclip.FORM.decimal,
+        missing=missing_markers(declared, geoclip.MISSING),
+    )
+    export = geoclip.read_export(content, where=where, form=form, separator=declared.separator, sheet=declared.sheet)
     if declared.geo_level and declared.geo_level != export.geo_level:
         raise SchemaError(
             f"{where}: line 2 says {export.referential!r} ({export.geo_level}); the metadata says {declared.geo_level}."
         )
-    chosen = choose_columns(export.columns, declared, mapping, where=where)
-    frame = geoclip.long_table(export, list(chosen), where=where, missing=missing_markers(declared, geoclip.MISSING))
+    header = f"{where}, line {export.form.header_row + 1}"
+    chosen = choose_columns(export.columns, declared, mapping, where=header)
+    frame = geoclip.long_table(export, years_of(export.columns, chosen, declared, where=header), where=where)
     frame["indicator"] = frame["column"].map(chosen)
     frame = frame.assign(sex=observations.TOTAL, age=observations.TOTAL, lower=float("nan"), upper=float("nan"))
     frame = frame.assign(count=float("nan"), denominator=float("nan"))
@@ -188,7 +224,7 @@ def _from_export(content: bytes, mapping: Mapping[str, str | None] | None, decla
     usual["producer"] = usual["producer"] or export.producer
     declared = _with(declared, {name: text or usual[name] for name, text in told.items()})
     left_out = [heading for heading in export.columns if heading not in chosen]
-    return _Content(frame, declared, export.geo_level, export.geo_vintage, "geoclip", left_out)
+    return _Content(frame, declared, export.geo_level, export.geo_vintage, "geoclip", left_out, export.form)
 
 
 def _from_template(
@@ -200,9 +236,25 @@ def _from_template(
             "file that goes with the table: pass it as metadata (--metadata FILE)."
         )
     check_level(declared.geo_level)
-    frame = read_template(path, content, declared, mapping, where=where)
-    left_out = [heading for heading, name in {**declared.columns, **(mapping or {})}.items() if not name]
-    return _Content(frame, declared, declared.geo_level, None, "import_template", left_out)
+    frame, form = read_template(path, content, declared, mapping, where=where)
+    return _Content(frame, declared, declared.geo_level, None, "import_template", frame.attrs.pop("left out"), form)
+
+
+def _form(form: Table) -> dict[str, Any]:
+    """What differs from the usual form of a table: what the record of the edition must hold."""
+    usual = Table()
+    return {name: value for name in form.__struct_fields__ if (value := getattr(form, name)) != getattr(usual, name)}
+
+
+def _caveat(declared: Metadata) -> dict[str, str]:
+    """Periods, and other texts, that the metadata puts under a year."""
+    listed = ", ".join(f"{text} ({year})" for text, year in declared.years.items())
+    if not listed:
+        return {}
+    return {
+        "fr": f"Périodes et en-têtes rangés sous une année choisie à l'import : {listed}.",
+        "en": f"Periods and headings stored under a year chosen on import: {listed}.",
+    }
 
 
 def _with(declared: Metadata, changes: Mapping[str, str]) -> Metadata:
@@ -257,7 +309,8 @@ def _indicators(
         if name in core:
             used[name] = core[name]
         elif name in declared.indicator or (name in usual and name not in known.indicators):
-            used[name] = defined[name] = indicator_of(name, measures[name])
+            decimals = decimals_of(frame.loc[frame["indicator"] == name, "value"])
+            used[name] = defined[name] = indicator_of(name, measures[name], decimals)
         elif name in known.indicators:  # of another import: defined here too, so that it may be removed
             used[name] = defined[name] = msgspec.structs.replace(known.indicators[name], series=[])
         else:
@@ -327,8 +380,7 @@ def _series(
 
 def _rounding(rows: pd.DataFrame, indicator: Indicator) -> float | None:
     """Half of the last digit that the file gives: counts are exact, and medians are not aggregated."""
-    values = rows["value"].dropna()
-    if indicator.kind in ("count", "median") or values.empty:
+    if indicator.kind in ("count", "median") or rows["value"].notna().sum() == 0:
         return None
-    digits = next((n for n in range(4) if (values.round(n) - values).abs().max() < 1e-9), 4)
-    return 0.5 / 10**digits if digits else None
+    half = half_digit(rows["value"])
+    return half if half < 0.5 else None

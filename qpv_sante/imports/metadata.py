@@ -55,14 +55,36 @@ class Measure(_Record, frozen=True):
     higher_is: Literal["worse", "better", "neither"] = "neither"
     range: list[float] | None = None
     weight: str | None = None
-    decimals: int = 1
+    # by default, those of the file
+    decimals: int | None = None
     rounding: float | None = None
     headings: list[str] = []
     producer: str = ""
 
 
+class Figure(_Record, frozen=True):
+    """A column of figures of a wide table: what it gives, and of which year.
+
+    `count`, `denominator`, `lower` and `upper` name the columns that go with it.
+    """
+
+    indicator: str = ""
+    year: int | None = None
+    sex: str = ""
+    age: str = ""
+    count: str = ""
+    denominator: str = ""
+    lower: str = ""
+    upper: str = ""
+
+
 class Metadata(_Record, frozen=True):
-    """What a file does not say of itself. Keys are those of the template's TOML."""
+    """What a file does not say of itself. Keys are those of the template's TOML.
+
+    `separator`, `decimal` and `encoding` are `;`, `,` and UTF-8 unless declared, and those of the portals for a
+    Géoclip export. `header_line` is the line of the headings, from 1. `years` gives the year of what is not one: a
+    period (`"2018-2022" = 2020`), or a heading without a plain year.
+    """
 
     title: str = ""
     producer: str = ""
@@ -74,13 +96,16 @@ class Metadata(_Record, frozen=True):
     geo_level: str | None = None
     geo_vintage: int | None = None
     sheet: str | None = None
-    separator: str = ";"
-    decimal: Literal[",", "."] = ","
-    encoding: str = "utf-8-sig"
+    separator: str | None = None
+    decimal: Literal[",", "."] | None = None
+    encoding: str | None = None
+    header_line: int | None = None
+    years: dict[str, int] = {}
     interval: Literal["none", "sampling", "rounding", "model", "process"] = "none"
     missing: dict[str, str] = {}
     secrecy: Secrecy | None = None
     columns: dict[str, str] = {}
+    figures: dict[str, Figure] = {}
     indicator: dict[str, Measure] = {}
 
     @property
@@ -128,16 +153,19 @@ def load_metadata(given: Path | str | Mapping[str, Any] | None) -> Metadata:
         path = Path(given)
         where = path.name
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            # Notepad writes a byte-order mark
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise CatalogueError(f"The metadata {where} cannot be read: {error}") from error
+            hint = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+            raise CatalogueError(f"The metadata {where} cannot be read: {error}.{hint}") from error
     try:
         declared = msgspec.convert(document, Metadata)
     except msgspec.ValidationError as error:
         keys = ", ".join(Metadata.__struct_fields__)
         raise CatalogueError(
             f"{where}: {error}. Keys: {keys}; of an [indicator.NAME]: {', '.join(Measure.__struct_fields__)}; "
-            f"of [secrecy]: {', '.join(Secrecy.__struct_fields__)}."
+            f"of [secrecy]: {', '.join(Secrecy.__struct_fields__)}; of [figures.HEADING]: "
+            f"{', '.join(Figure.__struct_fields__)}."
         ) from error
     problems = _problems(declared)
     if problems:
@@ -168,6 +196,13 @@ def _problems(declared: Metadata) -> list[str]:
     for marker, flag in declared.missing.items():
         if flag not in MISSING_FLAGS:
             found.append(f"missing marker {marker!r}: {flag!r} is not one of {', '.join(MISSING_FLAGS)}")
+    if declared.separator is not None and len(declared.separator) != 1:
+        found.append(f"separator = {declared.separator!r}: expected one character (; or , or a tab)")
+    if declared.header_line is not None and declared.header_line < 1:
+        found.append(f"header_line = {declared.header_line}: lines are counted from 1")
+    for text, year in declared.years.items():
+        if not 1900 <= year < 2100:
+            found.append(f"years: {text!r} = {year}; expected a year in four digits")
     if declared.secrecy is not None and declared.secrecy.threshold < 1:
         found.append(f"secrecy.threshold = {declared.secrecy.threshold}; expected 1 or more (11 in care data)")
     for name, measure in declared.indicator.items():
@@ -191,10 +226,11 @@ def is_reserved(name: str) -> bool:
     return re.fullmatch(r"con|prn|aux|nul|com\d|lpt\d", name.partition(".")[0], re.IGNORECASE) is not None
 
 
-def indicator_of(name: str, measure: Measure) -> Indicator:
+def indicator_of(name: str, measure: Measure, decimals: int = 1) -> Indicator:
     """A declared measure as an indicator of the catalogue, without series.
 
-    A rate lies between 0 and 100 and is weighted by the population unless it says otherwise.
+    A rate lies between 0 and 100 and is weighted by the population unless it says otherwise; `decimals` are shown
+    unless it says how many.
 
     Examples
     --------
@@ -217,7 +253,7 @@ def indicator_of(name: str, measure: Measure) -> Indicator:
         higher_is=measure.higher_is,
         range=measure.range or ([0.0, 100.0] if rate else None),
         weight=measure.weight or ("population" if rate else None),
-        decimals=measure.decimals,
+        decimals=decimals if measure.decimals is None else measure.decimals,
     )
 
 
@@ -265,13 +301,17 @@ def themes_of(indicators: Mapping[str, Indicator]) -> dict[str, dict[str, str]]:
 
 
 def choose_columns(
-    columns: Mapping[str, tuple[str, int]], declared: Metadata, mapping: Mapping[str, str | None] | None, *, where: str
+    columns: Mapping[str, tuple[str, int | None]],
+    declared: Metadata,
+    mapping: Mapping[str, str | None] | None,
+    *,
+    where: str,
 ) -> dict[str, str]:
     """Indicator of each heading of a Géoclip export; those to leave out are absent.
 
     Parameters
     ----------
-    columns : mapping of str to (str, int)
+    columns : mapping of str to (str, int or None)
         Title and year, by heading.
     declared : Metadata
         Its `columns`, and the `headings` of its indicators.
@@ -306,13 +346,16 @@ def choose_columns(
             f"{where}: no column {strangers[0]!r} to map. {did_you_mean(strangers[0], columns, limit=30)}"
         )
     chosen = {}
-    for heading, (title, _) in columns.items():
+    for heading, (title, year) in columns.items():
         if heading not in every and title not in every:
+            dated = (
+                "" if year else f"It has no year at the end: [years], {heading!r} = 2021 in the metadata gives one. "
+            )
             raise SchemaError(
-                f"{where}: line 3, unknown heading {heading!r}. "
-                f"{did_you_mean(title, known_headings().headings, limit=0)} Give "
+                f"{where}: unknown heading {heading!r}. "
+                f"{did_you_mean(title, known_headings().headings, limit=0)} {dated}Give "
                 f"mapping={{{title!r}: 'an_indicator'}}, defined in the metadata as [indicator.an_indicator], or "
-                f"mapping={{{title!r}: None}} to leave the column out."
+                f'mapping={{{title!r}: None}} to leave the column out (in the metadata: [columns], {title!r} = "").'
             )
         name = every[heading] if heading in every else every[title]
         if name:
@@ -320,6 +363,36 @@ def choose_columns(
     if not chosen:
         raise SchemaError(f"{where}: every column is left out; nothing to import.")
     return chosen
+
+
+def years_of(
+    columns: Mapping[str, tuple[str, int | None]], chosen: Mapping[str, str], declared: Metadata, *, where: str
+) -> dict[str, int]:
+    """Year of each chosen heading of a Géoclip export, which the metadata may give.
+
+    Raises
+    ------
+    SchemaError
+        A heading that ends in no year, and that the metadata does not date.
+
+    Examples
+    --------
+    >>> quarter = {"Chômage 2025-T4": ("Chômage 2025-T4", None)}
+    >>> years_of(quarter, {"Chômage 2025-T4": "x"}, Metadata(years={"Chômage 2025-T4": 2025}), where="example")
+    {'Chômage 2025-T4': 2025}
+    """
+    found = {}
+    for heading in chosen:
+        year = declared.years.get(heading, columns[heading][1])
+        if year is None:
+            raise SchemaError(
+                f"{where}: column {heading!r}: no year at the end of the heading. Expected 'TITLE YEAR', such as 'Taux "
+                "de pauvreté 2021'; figures of a period or a quarter are not one year's. Say under which year they are "
+                f"stored (in the metadata: [years], {heading!r} = 2021), or leave the column out: "
+                f"mapping={{{heading!r}: None}}."
+            )
+        found[heading] = year
+    return found
 
 
 def missing_markers(declared: Metadata, default: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,7 @@ def merge(known: Catalogue, record: ImportRecord) -> Catalogue:
                 f"a {there.kind} in {there.unit['en']}, defined: {there.definition['en']} Give it another id, or leave "
                 "its definition out to add to the one that exists."
             )
+    indicators |= finest(record.indicators, {name: indicators[name] for name in record.indicators})
     for indicator_id, series in record.series.items():
         if indicator_id not in indicators:
             raise CatalogueError(f"The import {name!r} carries {indicator_id}, which nothing defines.")
@@ -155,8 +156,16 @@ def merge(known: Catalogue, record: ImportRecord) -> Catalogue:
 
 
 def same_definition(a: Indicator, b: Indicator) -> bool:
-    """Whether two indicators say the same, wherever they are found."""
-    return msgspec.structs.replace(a, series=[]) == msgspec.structs.replace(b, series=[])
+    """Whether two indicators say the same, wherever they are found and however many digits each file gives."""
+    return msgspec.structs.replace(a, series=[], decimals=0) == msgspec.structs.replace(b, series=[], decimals=0)
+
+
+def finest(others: Mapping[str, Indicator], kept: Mapping[str, Indicator]) -> dict[str, Indicator]:
+    """The definitions that are kept, each with as many digits as the finest of its files gives."""
+    return {
+        name: msgspec.structs.replace(one, decimals=max(one.decimals, others.get(name, one).decimals))
+        for name, one in kept.items()
+    }
 
 
 def with_records(known: Catalogue, paths: Iterable[Path]) -> Catalogue:

@@ -18,6 +18,7 @@ from qpv_sante.observations import TOTAL
 from qpv_sante.readers import Tables
 from qpv_sante.readers.cells import parse_numbers
 from qpv_sante.readers.denominators import check_ceilings, check_same
+from qpv_sante.readers.names import hold_names
 
 _STOPPED = "Nothing of this source was stored."
 
@@ -130,7 +131,11 @@ def read_counts(rows: Sequence[Sequence[object]], table: Table, form: SheetForm,
         raise SchemaError(
             f"{where}, row {bad.index[0]}: {bad.iloc[0].tolist()} does not name a territory and an answer. {_STOPPED}"
         )
-    check_codes(codes, str(table.geo_level), int(table.geo_vintage or 0), where=where)
+    level, vintage = str(table.geo_level), int(table.geo_vintage or 0)
+    check_codes(codes, level, vintage, where=where)
+    first_rows = ~codes.duplicated()
+    names = body["territory"].str.replace(form.code, "", regex=True)
+    hold_names(codes[first_rows], names[first_rows], level, vintage, where=where)
     body = body.assign(geo_code=codes)
     twice = body[body.duplicated(["geo_code", "answer"])]
     if len(twice):

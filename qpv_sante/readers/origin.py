@@ -277,13 +277,18 @@ def _in_facilities(wanted: Wanted) -> Origin:
 
 def _in_export(wanted: Wanted) -> Origin:
     content, _ = wanted.read()
-    export = geoclip.read_export(content, where=wanted.where)
+    # an import says in its record how its file was read
+    form = next((table for table in wanted.tables() if table.missing), None)
+    if form is None:
+        export = geoclip.read_export(content, where=wanted.where)
+    else:
+        export = geoclip.read_export(content, where=wanted.where, form=form, separator=form.separator, sheet=form.sheet)
     codes = export.cells["Code"].str.strip()
     rows = codes.index[codes == wanted.figure["geo_code"]]
     # an import has one series a year, which names its heading
     for one in wanted.series() if len(rows) else []:
         cells = list(_cells(export.cells, int(rows[0]), [("value", one.column)], wanted))
-        return Origin(Table(decimal=".", missing=geoclip.MISSING), cells=cells)
+        return Origin(export.form, cells=cells)
     return Origin()
 
 

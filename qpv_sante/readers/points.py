@@ -10,7 +10,7 @@ from qpv_sante.download import RawFile, open_member
 from qpv_sante.errors import SchemaError
 from qpv_sante.geography import check_codes, department_of_commune, projected_crs
 from qpv_sante.readers import Tables
-from qpv_sante.readers.cells import find_column, format_names, read_text_csv
+from qpv_sante.readers.cells import find_column, format_names, parse_numbers, read_text_csv
 
 # Words for how an address was located; an edition that has its own words declares them in `recode`
 PRECISIONS = ("address", "street", "locality", "commune", "unknown")
@@ -162,10 +162,7 @@ def locate(points: pd.DataFrame, table: Table, *, where: str) -> pd.DataFrame:
     numbers = {}
     for axis in ("longitude", "latitude"):
         text = points[axis].str.replace(",", ".", regex=False)
-        numbers[axis] = pd.to_numeric(text.mask(text == ""), errors="coerce").astype("float64")
-        bad = points.index[numbers[axis].isna() & (text != "")]
-        if len(bad):
-            raise SchemaError(f"{where}: line {bad[0]}: {points.loc[bad[0], axis]!r} is not a {axis}.")
+        numbers[axis], _ = parse_numbers(text, Table(decimal=".", missing={"": "unavailable"}), where=where)
     given = numbers["longitude"].notna() & numbers["latitude"].notna()
     # 0, 0 is how geocoding services write that they found nothing
     given &= (numbers["longitude"] != 0) | (numbers["latitude"] != 0)

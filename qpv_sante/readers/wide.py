@@ -21,6 +21,7 @@ from qpv_sante.readers.cells import (
     read_text_csv,
     read_text_sheet,
 )
+from qpv_sante.readers.names import hold_names
 
 
 def read_csv(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
@@ -117,7 +118,7 @@ def melt(
     Raises
     ------
     SchemaError
-        Missing column, unknown marker or note, duplicate or malformed code.
+        Missing column, unknown marker or note, duplicate or malformed code, names that contradict their codes.
     """
     if table.geo_level is None or table.geo_vintage is None:
         raise SchemaError(f"{where}: the catalogue gives no geo_level and geo_vintage.")
@@ -129,6 +130,9 @@ def melt(
     twice = codes[codes.duplicated()]
     if len(twice):
         raise SchemaError(f"{where}: {len(twice)} codes appear twice, first {twice.iloc[0]} (line {twice.index[0]}).")
+    labels = [name for name in frame.columns if name.casefold() == table.label.casefold()]
+    if labels:
+        hold_names(codes, frame[labels[0]], table.geo_level, table.geo_vintage, where=where)
     columns = _Columns(frame, table, vintage.year, where)
     rows = []
     for indicator, one in series:

@@ -41,7 +41,7 @@ class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 def _limits() -> list[_Limit]:
     path = files("qpv_sante.report") / "limits.toml"
     try:
-        read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Limits).limit
+        read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), _Limits).limit
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise CatalogueError(f"limits.toml: {error}") from error
     return read
