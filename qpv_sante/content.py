@@ -48,6 +48,36 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Read a file that a person names: a regular one, of bounded size; a pipe or a device may never end.
+
+    Parameters
+    ----------
+    path : Path
+        The file; links are followed.
+    max_bytes : int
+        Size that is still read.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OSError
+        Absent, unreadable, not a regular file, or larger.
+    """
+    # a pipe without a writer would already keep the opening waiting
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is not a regular file (a device, a pipe or a folder)")
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(f"{path} has more than {max_bytes} bytes")
+    return content
+
+
 def open_member(raw: RawFile | Path, member: str | None = None) -> BinaryIO:
     """Open a file, or one member of a zip, for reading bytes.
 
