@@ -338,7 +338,12 @@ class _Check:
 
     def _lock(self, path: Path, place: str, advice: str) -> tuple[Lock, list[Line]]:
         try:
-            return Lock.load(path), []
+            lock = Lock.load(path)
+            again = "raw" if place == "raw" else advice  # what is downloaded again is recorded again
+            return lock, [
+                self._line(place, f"{path.name}: {key}", "an entry", "altered", again, source=key.partition("@")[0])
+                for key in lock.damaged
+            ]
         except DownloadError as error:
             reason = next((line for line in str(error).splitlines() if line.strip().startswith("got:")), "got: damaged")
             got = reason.partition("got:")[2].strip()

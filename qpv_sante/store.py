@@ -80,6 +80,23 @@ def _manifest(folder: Path, stamp: tuple[int | None, ...]) -> dict[str, Any]:
     return manifests.read(folder)
 
 
+@lru_cache(maxsize=8)
+def _hashes(folder: Path, stamp: tuple[int | None, ...], kind: str) -> dict[str, dict[str, str]]:
+    """Of each table, the hashes of those that it goes with, its own first.
+
+    Tables of one source go together: one that is damaged condemns the others in a build. The snapshot leaves out tables
+    that it does not need, and each of its tables stands by itself.
+    """
+    manifest = _manifest(folder, stamp)
+    own = {name.removesuffix(".parquet"): record["sha256"] for name, record in manifest["files"].items()}
+    found = {name: {name: sha256} for name, sha256 in own.items()}
+    for source, record in manifest["sources"].items() if kind == "processed" else ():
+        tables = [name for name in tables_of(source, record) if name in own]
+        for name in tables:
+            found[name] |= {other: own[other] for other in tables}
+    return found
+
+
 @lru_cache(maxsize=4096)
 def _damage(path: Path, stamp: tuple[int, int, int], sha256: str) -> str:
     """What is wrong with the bytes of a table, blank if nothing; read once in a process as long as the file stays."""
@@ -163,25 +180,15 @@ class Store:
             return pd.read_parquet(path)
 
     def damage(self, name: str) -> str:
-        """What is wrong with the bytes of a table, blank if nothing.
-
-        Tables of one source go together: one that is damaged condemns the others in a build. The snapshot leaves out
-        tables that it does not need, and each of its tables stands by itself.
-        """
-        manifest = self.manifest
-        together = {name}
-        if self.kind == "processed":
-            for source, record in manifest["sources"].items():
-                if name in (tables := tables_of(source, record)):
-                    together.update(table for table in tables if f"{table}.parquet" in manifest["files"])
-        for table in sorted(together, key=lambda one: (one != name, one)):
+        """What is wrong with the bytes of a table, or of one that it goes with; blank if nothing."""
+        together = _hashes(self.path, manifests.stamp(self.path), self.kind).get(name)
+        if together is None:
+            return f"{self.path} does not hold {name}."
+        for table, sha256 in together.items():
             path = self.path / f"{table}.parquet"
             try:
                 state = path.stat()
-                stamp = (state.st_ino, state.st_size, state.st_mtime_ns)
-                problem = _damage(path, stamp, manifest["files"][f"{table}.parquet"]["sha256"])
-            except KeyError:
-                problem = "not in the manifest"
+                problem = _damage(path, (state.st_ino, state.st_size, state.st_mtime_ns), sha256)
             except OSError as error:
                 problem = str(error)
             if problem:
