@@ -29,7 +29,7 @@ from qpv_sante.store import Pointer, Store, build_in_use, processed_dir
 log = logging.getLogger(__name__)
 _OWN_FILE, _OWN_FOLDER = 0o600, 0o700
 _STAMP = "%Y%m%dT%H%M%S%fZ"
-_WRITE_HINT = (
+WRITE_HINT = (
     "Free some space or correct the rights of the folder, or set QPV_SANTE_DATA to another one, and run it again."
 )
 
@@ -182,7 +182,7 @@ class Build:
                         "rows": len(frame),
                     }
             except OSError as error:
-                raise StoreError(f"{', '.join(tables)} could not be written: {error}. {_WRITE_HINT}") from error
+                raise StoreError(f"{', '.join(tables)} could not be written: {error}. {WRITE_HINT}") from error
             yield records
         finally:
             for name in records:
@@ -197,7 +197,7 @@ class Build:
                 self._records[f"{name}.parquet"] = record
                 self.written.add(name)
         except OSError as error:
-            raise StoreError(f"{', '.join(written)} could not be written: {error}. {_WRITE_HINT}") from error
+            raise StoreError(f"{', '.join(written)} could not be written: {error}. {WRITE_HINT}") from error
 
     def same(self, name: str, record: Mapping[str, Any]) -> bool:
         """Whether the build already has a table of the same bytes."""
@@ -357,7 +357,7 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
             if isinstance(error, QpvSanteError):  # says more than we can
                 raise
             raise StoreError(
-                f"The build in {folder} was abandoned; the previous one is kept: {error}. {_WRITE_HINT}"
+                f"The build in {folder} was abandoned; the previous one is kept: {error}. {WRITE_HINT}"
             ) from error
         finally:
             if aside:
@@ -451,7 +451,10 @@ def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, St
             raise StoreError(f"Nothing was built in {folder}: there is nothing to go back from.")
         base = current if history.is_readable(current.path) else None
         promised = history.promise(folder, base)
-        _clean(folder, promised)
+        try:
+            _clean(folder, promised)
+        except OSError as error:  # what must not come back could not be erased
+            raise StoreError(f"{current.path.name} is still in use: {error}. {WRITE_HINT}") from error
         before, damaged = history.rolled_back(folder), []
         if undo and before is None:
             raise StoreError(f"{current.path.name} is not in use by a rollback: there is nothing to undo.")
@@ -471,7 +474,7 @@ def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, St
                 except OSError as error:
                     if not _in_use(folder, name):
                         raise StoreError(
-                            f"{name} was not put back in use; {current.path.name} still is: {error}. {_WRITE_HINT}"
+                            f"{name} was not put back in use; {current.path.name} still is: {error}. {WRITE_HINT}"
                         ) from error
                     log.warning("%s is in use, and a power cut now could undo it: %s", name, error)
                 return current, other

@@ -19,6 +19,7 @@ from qpv_sante.errors import DownloadError, RefusedContentError, SchemaError
 if TYPE_CHECKING:
     from qpv_sante.download import RawFile
 
+MAX_DECLARED = 1 << 20  # bytes of a file in which a person declares something: metadata, territories, practices
 MAX_UNPACKED, MAX_RATIO, FREE_RATIO_BELOW, MAX_MEMBERS = 2 << 30, 200, 10 << 20, 10_000  # of a zip
 # of a workbook, which is read in memory as one grid a sheet: bytes unpacked, bytes of the old format, cells of a grid
 MAX_WORKBOOK, MAX_XLS, MAX_CELLS = 512 << 20, 64 << 20, 10_000_000

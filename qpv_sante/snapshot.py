@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
 from qpv_sante.durable import replace_folder, settle_folder
-from qpv_sante.errors import StoreError
+from qpv_sante.errors import QpvSanteError, StoreError
 from qpv_sante.geography import QPV_ZONINGS, department_of_qpv, projected_crs, with_neighbours
 from qpv_sante.lockfile import LOCK_FILE, Lock
 
@@ -65,7 +65,12 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
         raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
     # the build that is read stays, and no other snapshot is being written from it
     with builds.exclusive(root):
-        return _write(target, root)
+        try:
+            return _write(target, root)
+        except OSError as error:
+            if isinstance(error, QpvSanteError):
+                raise
+            raise StoreError(f"The snapshot in {target} was not replaced: {error}. {builds.WRITE_HINT}") from error
 
 
 def _write(target: Path, root: Path | None) -> Path:

@@ -145,6 +145,13 @@ class Store:
         """Whether the store holds a file (`observations/insee_demo_qpv`)."""
         return f"{name}.parquet" in self.manifest["files"]
 
+    def serves(self, source_id: str) -> bool:
+        """Whether the store has a source, of which the bytes are those that were recorded."""
+        record = self.manifest["sources"].get(source_id)
+        return record is not None and not any(
+            self.damage(name) for name in tables_of(source_id, record) if self.has(name)
+        )
+
     def observations(self, source_id: str, **equal: object) -> pd.DataFrame:
         """Rows of the long table from one source, those where columns equal the values given."""
         asked = ("observations", self.path, source_id, *sorted(equal.items()))

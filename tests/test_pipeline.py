@@ -677,6 +677,7 @@ def test_damaged_table_is_refused_and_the_snapshot_serves_for_its_source(
     assert re.search(f"{ONE}.parquet is not as it was written.*read from the snapshot.*qpv-sante refresh", told[0])
     with pytest.raises(StoreError, match=r"cannot be read.*qpv-sante refresh"):
         current.observations(ONE)
+    assert qs.list_sources().set_index("id").loc[ONE, "status"].startswith("snapshot of")
     names = qs.verify().problems()["name"]
     assert names.tolist() == [f"{current.path.name}/observations/{ONE}.parquet"]
 

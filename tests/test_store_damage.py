@@ -21,6 +21,7 @@ import qpv_sante as qs
 from qpv_sante import builds, content, durable, history, imports, manifests, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError
+from qpv_sante.initiative_records import read_initiatives
 from qpv_sante.lockfile import LOCK_FILE, Lock, LockEntry
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="rights, pipes and devices of POSIX systems")
@@ -149,6 +150,25 @@ def test_rollback_does_not_bring_back_figures_from_before_the_rule(root: Path, m
     assert form_in_use() == TIGHT
     assert forms_on_disk(root) == {TIGHT}
     assert statuses(root) == {"sound"}
+
+
+def test_rollback_is_refused_where_the_earlier_figures_cannot_be_erased(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_before_erasing(monkeypatch, lambda: bring(root, TIGHT))
+    before, genuine = in_use(root), os.unlink
+
+    def unlink(path: Any, **options: Any) -> None:
+        if Path(path).name == "ors.parquet":
+            raise PermissionError(13, "Permission denied")
+        genuine(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with pytest.raises(StoreError, match=r"is still in use: .*Permission denied"):
+            builds.rollback(root)
+    assert in_use(root) == before
+    assert form_in_use() == TIGHT
 
 
 def test_next_run_erases_what_a_cut_run_left(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,6 +445,11 @@ def test_device_pipe_and_giant_are_refused(root: Path, tmp_path: Path, monkeypat
             imports.import_observations(table, source="x", metadata=given, root=root)
         with pytest.raises(StoreError, match="cannot be read"):
             imports.import_observations(given, source="x", root=root)
+    for given in (Path("/dev/zero"), pipe, giant):  # what else a person names
+        with pytest.raises(CatalogueError, match="cannot be read"):
+            qs.add_territories(given, root=root)
+        with pytest.raises(CatalogueError, match="cannot be read"):
+            read_initiatives(given)
     with pytest.raises(CatalogueError, match="more than 1048576 bytes"):
         imports.import_observations(table, source="x", metadata=giant, root=root)
     monkeypatch.setattr(imports, "_MAX_BYTES", 10)

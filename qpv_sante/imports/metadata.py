@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from qpv_sante.catalogue import Indicator, Kind
-from qpv_sante.content import read_regular
+from qpv_sante.content import MAX_DECLARED, read_regular
 from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
 from qpv_sante.observations import FLAGS, MISSING_FLAGS
 
@@ -23,7 +23,6 @@ NAME_FORM = r"[a-z][a-z0-9_]*"
 EDITION_FORM = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?"
 _THEMES = {"imported": {"fr": "Données importées", "en": "Imported data"}}
 Words = str | dict[str, str]
-_MAX_BYTES = 1 << 20
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,7 +129,7 @@ def load_metadata(given: Path | str | Mapping[str, Any] | None) -> Metadata:
         path = Path(given)
         where = path.name
         try:
-            document = tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+            document = tomllib.loads(read_regular(path, MAX_DECLARED).decode("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise CatalogueError(f"The metadata {where} cannot be read: {error}") from error
     try:
