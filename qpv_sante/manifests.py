@@ -202,7 +202,7 @@ def _check_form(manifest: Mapping[str, Any]) -> None:
     for record in manifest["sources"].values():
         if not isinstance(record.get("tables", []), list):
             raise TypeError("tables that are not a list")
-        if not isinstance(record.get("record", {}), dict):
+        if not isinstance(record.get("record", {}).get("source", {}), dict):
             raise TypeError("a record of an import that is not a table")
         for edition in record["editions"].values():
             if not isinstance(edition["sha256"], str):

@@ -390,6 +390,8 @@ def test_manifest_of_before_the_copies_is_no_fault(tmp_path: Path) -> None:
         lambda said: said["sources"]["a"].update(editions={"2021": {}}),
         lambda said: said["sources"]["a"].update(editions={"2021": {"sha256": 3}}),
         lambda said: said["sources"]["a"].update(tables="codes/a"),
+        lambda said: said["sources"]["a"].update(record=3),
+        lambda said: said["sources"]["a"].update(record={"source": 3}),
         lambda said: said.update(files=[]),
         lambda said: said.update(sources=None),
     ],
