@@ -2,7 +2,8 @@
 
 A build starts as hard links to the sound files of the previous one, so a source that fails keeps its last good
 figures, and a reader sees one build or the other, never a mixture. Each build names the one that it was made from,
-to which `rollback` returns.
+to which `rollback` returns. Imports belong to the folder: no build that is kept has them in another form than the build
+in use.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from qpv_sante.content import sha256_of
 from qpv_sante.durable import sync
 from qpv_sante.errors import QpvSanteError, StoreError, UnknownNameError
 from qpv_sante.manifests import tables_of
-from qpv_sante.store import Store, build_in_use, processed_dir
+from qpv_sante.store import Pointer, Store, build_in_use, processed_dir
 
 log = logging.getLogger(__name__)
+_OWN_FILE, _OWN_FOLDER = 0o600, 0o700
 _STAMP = "%Y%m%dT%H%M%S%fZ"
-_WRITE_HINT = (
+WRITE_HINT = (
     "Free some space or correct the rights of the folder, or set QPV_SANTE_DATA to another one, and run it again."
 )
 
@@ -46,9 +48,13 @@ class Build:
         Imported sources of which no table can be used any more, and where what is left of them is.
     rolled_back : RolledBack or None
         The rollback that still holds; a source that is built again leaves it.
+
+    Notes
+    -----
+    The folder is its owner's alone while it is written, and stays so if a figure in it is restricted.
     """
 
-    def __init__(self, path: Path, previous: Store | None) -> None:
+    def __init__(self, path: Path, previous: Store | None, promised: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.sources: dict[str, Any] = {}
         self.failures: dict[str, str] = {}
@@ -60,12 +66,16 @@ class Build:
         self.previous = previous
         self._records: dict[str, Any] = {}
         self._abandoned = False
-        path.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=_OWN_FOLDER)
         if previous:
-            self._take_over(previous)
+            self._take_over(previous, promised or {})
 
-    def _take_over(self, previous: Store) -> None:
-        """Start from the sound tables of a build; a source that lacks one is lost, a record that lies is put right."""
+    def _take_over(self, previous: Store, promised: Mapping[str, str]) -> None:
+        """Start from the sound tables of a build; a source that lacks one is lost, a record that lies is put right.
+
+        Imports are taken in the form that is promised only.
+        """
         manifest, problems = previous.declared(), previous.problems()
         sound = {name for name in manifest["files"] if name.removesuffix(".parquet") not in problems}
         wrong = {name for name, _, _ in manifests.contradictions(manifest, previous.path, sound)}
@@ -73,7 +83,12 @@ class Build:
         for name in sound:
             if name.removesuffix(".parquet") in listed:  # what no source lists, nothing reads nor repairs
                 self.link(name, previous.path, manifest["files"][name])
+        refused = {one for one, found in manifests.imports_of(manifest).items() if promised.get(one) != found}
+        for source in refused:
+            self.drop(f"observations/{source}")
         for source, record in manifest["sources"].items():
+            if source in refused:
+                continue
             tables = tables_of(source, record)
             if not all(self.holds(table) for table in tables):
                 self.lost.add(source)
@@ -102,14 +117,39 @@ class Build:
         """Write a table (`observations/x`, `zones/x`, `codes/x`) as Parquet, and record its hash."""
         self.put_all({name: frame})
 
+    def bring(self, source: str, frame: pd.DataFrame, record: Mapping[str, Any]) -> None:
+        """Put the figures of an import and what the manifest says of it, together."""
+        name = f"observations/{source}"
+        with self.staged({name: frame}, private=bool(manifests.restriction_of(record))) as written:
+            self.place(written)
+        self.sources[source] = {**record, "imported": True, "rows": self.rows(name)}
+        self.lost.discard(source)
+        self.missing_imports.pop(source, None)
+
+    def forget(self, source: str) -> None:
+        """Take an import out, or what is left of it; earlier builds lose it when this one is in use."""
+        self.drop(f"observations/{source}")
+        self.sources.pop(source, None)
+        self.lost.discard(source)
+        self.missing_imports.pop(source, None)
+
     def put_all(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write tables that go together: all of them or none."""
         with self.staged(tables) as written:
             self.place(written)
 
     @contextmanager
-    def staged(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, dict[str, Any]]]:
+    def staged(
+        self, tables: Mapping[str, pd.DataFrame], *, private: bool = False
+    ) -> Iterator[dict[str, dict[str, Any]]]:
         """Write tables aside, to be looked at before `place` puts them in; what is not placed goes away.
+
+        Parameters
+        ----------
+        tables : mapping of str to DataFrame
+            By name.
+        private : bool
+            Their owner alone may read them, from the first byte on.
 
         Yields
         ------
@@ -130,6 +170,8 @@ class Build:
                     aside = self._aside(name)
                     aside.parent.mkdir(parents=True, exist_ok=True)
                     records[name] = {}
+                    if private:
+                        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWN_FILE))
                     if isinstance(frame, gpd.GeoDataFrame):
                         frame.to_parquet(aside, compression="zstd", write_covering_bbox=False)
                     else:
@@ -140,7 +182,7 @@ class Build:
                         "rows": len(frame),
                     }
             except OSError as error:
-                raise StoreError(f"{', '.join(tables)} could not be written: {error}. {_WRITE_HINT}") from error
+                raise StoreError(f"{', '.join(tables)} could not be written: {error}. {WRITE_HINT}") from error
             yield records
         finally:
             for name in records:
@@ -155,7 +197,7 @@ class Build:
                 self._records[f"{name}.parquet"] = record
                 self.written.add(name)
         except OSError as error:
-            raise StoreError(f"{', '.join(written)} could not be written: {error}. {_WRITE_HINT}") from error
+            raise StoreError(f"{', '.join(written)} could not be written: {error}. {WRITE_HINT}") from error
 
     def same(self, name: str, record: Mapping[str, Any]) -> bool:
         """Whether the build already has a table of the same bytes."""
@@ -197,11 +239,17 @@ class Build:
 
     def write_manifest(self, *, copied: bool = True) -> None:
         """Write the manifest, last, once the tables are on the disk."""
-        from qpv_sante._version import __version__
-
         for folder in (path for path in self.path.iterdir() if path.is_dir()):
             sync(folder)
-        content = {
+        if not any(manifests.restriction_of(record) for record in self.sources.values()):
+            shutil.copymode(self.path.parent, self.path)
+        manifests.write(self.path, self.content(), copied=copied)
+
+    def content(self) -> dict[str, Any]:
+        """What the manifest says."""
+        from qpv_sante._version import __version__
+
+        return {
             "format": manifests.FORMAT,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "package": __version__,
@@ -210,7 +258,6 @@ class Build:
             "failures": self.failures,
             "files": dict(sorted(self._records.items())),
         }
-        manifests.write(self.path, content, copied=copied)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -280,31 +327,37 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
         aside = None
         try:
             (folder / "builds").mkdir(exist_ok=True)
-            for stray in (folder / "builds").glob("*.partial"):
-                shutil.rmtree(stray)
             previous, repairs = history.last_readable(folder)
+            promised = history.promise(folder, previous)
+            _clean(folder, promised)
             stamp = _next_stamp(folder)
             final, aside = folder / "builds" / stamp, folder / "builds" / f"{stamp}.partial"
-            build = Build(aside, previous)
+            build = Build(aside, previous, promised.imports)
             build.repairs += repairs
             build.rolled_back = history.rolled_back(folder)
-            history.take_imports(build, folder)
+            history.take_imports(build, folder, promised)
             yield build
             if build.abandoned:
                 return
+            (aside / history.PENDING).touch()  # named on the disk with the manifest
             build.write_manifest()
+            missing = {name: promised.imports[name] for name in build.missing_imports}
+            imports = {**missing, **manifests.imports_of(build.content())}
             aside.rename(final)
             try:
                 sync(final.parent)
-                history.point_to(folder, stamp, build.rolled_back)
-            except OSError:
-                shutil.rmtree(final, ignore_errors=True)
-                raise
+                history.point_to(folder, stamp, build.rolled_back, imports)
+                (final / history.PENDING).unlink()
+            except OSError as error:
+                if not _in_use(folder, stamp):
+                    shutil.rmtree(final, ignore_errors=True)
+                    raise
+                log.warning("%s is in use, and a power cut now could undo it: %s", stamp, error)
         except OSError as error:
             if isinstance(error, QpvSanteError):  # says more than we can
                 raise
             raise StoreError(
-                f"The build in {folder} was abandoned; the previous one is kept: {error}. {_WRITE_HINT}"
+                f"The build in {folder} was abandoned; the previous one is kept: {error}. {WRITE_HINT}"
             ) from error
         finally:
             if aside:
@@ -312,9 +365,57 @@ def new_build(root: Path | None = None, *, keep: int = 2) -> Iterator[Build]:
         kept = {stamp, *history.chain(folder, stamp)[:keep]}
         # what is left of an import, or cannot be read, may be the only one: a person decides
         kept |= {path.parents[1].name for paths in build.missing_imports.values() for path in paths}
-        for old in history.folders(folder):
-            if old.name not in kept and history.is_readable(old):
-                shutil.rmtree(old, ignore_errors=True)
+        try:
+            for old in history.folders(folder):
+                if old.name not in kept and history.is_readable(old):
+                    _discard(old)
+            _erase_stale(folder, history.Promise(imports, final, sure=True))
+        except (
+            OSError
+        ) as error:  # the new build is in use: what is left is no failure of it, and goes with the next run
+            log.warning("Earlier builds could not be cleaned, `qpv-sante verify` lists what is left: %s", error)
+
+
+def _in_use(folder: Path, name: str) -> bool:
+    with suppress(OSError):
+        return Pointer.read(folder).name == name
+    return False
+
+
+def _discard(build: Path) -> None:
+    """Remove a build: by its name first, so that none is ever there by half."""
+    aside = build.with_name(f"{build.name}.partial")
+    build.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _clean(folder: Path, promised: history.Promise) -> None:
+    """Take away what killed runs left: none of it was ever in use, or it is not any more."""
+    for left in history.leftovers(folder):
+        log.info("left by a run that was cut, removed: %s", left)
+        if left.parent.name == "builds" and left.suffix != ".partial":
+            _discard(left)
+        elif left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+    _erase_stale(folder, promised)
+
+
+def _erase_stale(folder: Path, promised: history.Promise) -> None:
+    """Erase from the earlier builds what `stale_imports` finds: from their manifests, then the tables themselves."""
+    for build in history.folders(folder):
+        sources, tables = history.stale_imports(build, promised)
+        try:
+            if sources:
+                manifest = manifests.read(build)
+                for source in sources:
+                    manifest["sources"].pop(source)
+                    manifest["files"].pop(f"observations/{source}.parquet", None)
+                manifests.write(build, manifest)
+        finally:
+            for table in tables:
+                (build / "observations" / f"{table}.parquet").unlink(missing_ok=True)
 
 
 def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, Store]:
@@ -323,6 +424,9 @@ def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, St
     The rollback is recorded: `verify` tells it as a state, and a refresh leaves alone each source that it took back
     until its producer publishes another file than the one that was put aside, or until the source is named
     (`qpv-sante refresh --source NAME`).
+
+    Imports are not taken back: the earlier build is given those of the build in use, so that no figure comes back under
+    an older secrecy rule or licence, and none that was removed. `import` is the way to change them.
 
     Parameters
     ----------
@@ -345,6 +449,12 @@ def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, St
         current = build_in_use(folder)
         if current is None:
             raise StoreError(f"Nothing was built in {folder}: there is nothing to go back from.")
+        base = current if history.is_readable(current.path) else None
+        promised = history.promise(folder, base)
+        try:
+            _clean(folder, promised)
+        except OSError as error:  # what must not come back could not be erased
+            raise StoreError(f"{current.path.name} is still in use: {error}. {WRITE_HINT}") from error
         before, damaged = history.rolled_back(folder), []
         if undo and before is None:
             raise StoreError(f"{current.path.name} is not in use by a rollback: there is nothing to undo.")
@@ -352,12 +462,21 @@ def rollback(root: Path | None = None, *, undo: bool = False) -> tuple[Store, St
         for name in ways:
             other = Store(folder / "builds" / name, "processed")
             try:
-                problems = other.problems()
+                own = {f"observations/{source}" for source in manifests.imports_of(other.declared())}
+                problems = {table: found for table, found in other.problems().items() if table not in own}
             except StoreError as error:
                 problems = {"manifest.json": str(error)}
             if not problems:
                 held = None if undo else history.put_aside(current, other, datetime.now(UTC).date(), before)
-                history.point_to(folder, name, held)
+                try:
+                    _carry_imports(folder, other, promised)
+                    history.point_to(folder, name, held, promised.imports)
+                except OSError as error:
+                    if not _in_use(folder, name):
+                        raise StoreError(
+                            f"{name} was not put back in use; {current.path.name} still is: {error}. {WRITE_HINT}"
+                        ) from error
+                    log.warning("%s is in use, and a power cut now could undo it: %s", name, error)
                 return current, other
             damaged.append(f"{name} ({', '.join(problems)})")
         told = f" Damaged: {'; '.join(damaged)}." if damaged else ""
@@ -381,27 +500,37 @@ def _next_stamp(folder: Path) -> str:
     return stamp
 
 
-def purge(source_id: str, root: Path | None = None) -> None:
-    """Erase a source's figures from the earlier builds that are kept, and from their manifests.
-
-    Parameters
-    ----------
-    source_id : str
-        The build in use is left alone: it was written without the figures, or with others.
-    root : Path, optional
-        Data root, `data_dir()` by default.
-    """
-    folder = processed_dir(root)
-    current = build_in_use(folder)
-    if current is None:
-        return
-    name = f"observations/{source_id}.parquet"
-    for build in history.folders(folder):
-        if build == current.path or not (build / name).is_file():
+def _carry_imports(folder: Path, target: Store, promised: history.Promise) -> None:
+    """Give an earlier build the imports of the build in use, in the form that they have there, and no other."""
+    manifest = target.declared()
+    there, gone = manifests.imports_of(manifest), []
+    for source in there.keys() | promised.imports.keys():
+        name, fingerprint = f"observations/{source}.parquet", promised.imports.get(source)
+        if fingerprint is not None and there.get(source) == fingerprint and _sound(target.path, manifest, name):
             continue
-        (build / name).unlink()
-        with suppress(StoreError):  # a manifest that cannot be read gives no figure
-            manifest = manifests.read(build)
-            manifest["sources"].pop(source_id, None)
+        found = history.find_import(folder, source, fingerprint) if fingerprint else None
+        if found is None:
+            manifest["sources"].pop(source, None)
             manifest["files"].pop(name, None)
-            manifests.write(build, manifest)
+            gone.append(target.path / name)
+            if fingerprint:
+                log.warning("The imported figures of %s cannot be used: import the file again.", source)
+            continue
+        origin, theirs = found
+        manifest["sources"][source] = theirs["sources"][source]
+        manifest["files"][name] = theirs["files"][name]
+        if manifests.restriction_of(theirs["sources"][source]):
+            target.path.chmod(_OWN_FOLDER)
+        aside = target.path / f"{name}.new"
+        _link(origin / name, aside)
+        aside.replace(target.path / name)
+        sync(aside.parent)
+    if manifest != target.declared():
+        manifests.write(target.path, manifest)
+    for path in gone:
+        path.unlink(missing_ok=True)
+
+
+def _sound(build: Path, manifest: Mapping[str, Any], name: str) -> bool:
+    path, record = build / name, manifest["files"].get(name)
+    return record is not None and path.is_file() and sha256_of(path) == record["sha256"]

@@ -12,13 +12,16 @@ import tomllib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from qpv_sante.errors import CatalogueError, UnavailableLevelError, UnknownNameError, did_you_mean
 from qpv_sante.forms import LongForm, SheetForm, Text, long_form_problems
 from qpv_sante.texts import unsafe_texts
+
+if TYPE_CHECKING:
+    from qpv_sante.store import Store
 
 Kind = Literal["count", "rate", "median", "standardised_rate", "score"]
 
@@ -518,20 +521,20 @@ def core_catalogue() -> Catalogue:
 def catalogue() -> Catalogue:
     """The package's catalogue and what was imported into the data folder in use.
 
-    Read again when an import is added, replaced or removed. What downloads or publishes iterates over
-    `core_catalogue`: imported sources have no address, and may be restricted.
+    Imports are those of the build that is read: their restriction is that of the figures. What downloads or publishes
+    iterates over `core_catalogue`: imported sources have no address, and may be restricted.
     """
-    from qpv_sante.imports.records import record_stamps
+    from qpv_sante import manifests, store
 
-    stamps = record_stamps()
-    return _with_imports(stamps) if stamps else core_catalogue()
+    build = store.serving_build()
+    return _with_imports(build, manifests.stamp(build.path)) if build else core_catalogue()
 
 
 @lru_cache(maxsize=4)
-def _with_imports(stamps: tuple[tuple[Path, int, int], ...]) -> Catalogue:
-    from qpv_sante.imports.records import with_records
+def _with_imports(build: Store, stamp: tuple[int | None, ...]) -> Catalogue:
+    from qpv_sante.imports.records import catalogue_of
 
-    return with_records(core_catalogue(), [path for path, _, _ in stamps])
+    return catalogue_of(build)
 
 
 def _forget() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.arguments import checked
+from qpv_sante.content import MAX_DECLARED, read_regular
 from qpv_sante.errors import AmbiguousTerritoryError, CatalogueError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.geography import QPV_ZONINGS, zoning_of_qpv_code
 from qpv_sante.loading import gazetteer
@@ -199,7 +200,7 @@ def add_territories(path: Path | str, *, root: Path | None = None) -> pd.DataFra
     aside = target.with_suffix(".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(given.read_bytes())
+        aside.write_bytes(read_regular(given, MAX_DECLARED))
         aside.replace(target)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error}") from error

@@ -19,6 +19,7 @@ from qpv_sante.errors import DownloadError, RefusedContentError, SchemaError
 if TYPE_CHECKING:
     from qpv_sante.download import RawFile
 
+MAX_DECLARED = 1 << 20  # bytes of a file in which a person declares something: metadata, territories, practices
 MAX_UNPACKED, MAX_RATIO, FREE_RATIO_BELOW, MAX_MEMBERS = 2 << 30, 200, 10 << 20, 10_000  # of a zip
 # of a workbook, which is read in memory as one grid a sheet: bytes unpacked, bytes of the old format, cells of a grid
 MAX_WORKBOOK, MAX_XLS, MAX_CELLS = 512 << 20, 64 << 20, 10_000_000
@@ -46,6 +47,36 @@ def sha256_of(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Read a file that a person names: a regular one, of bounded size; a pipe or a device may never end.
+
+    Parameters
+    ----------
+    path : Path
+        The file; links are followed.
+    max_bytes : int
+        Size that is still read.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OSError
+        Absent, unreadable, not a regular file, or larger.
+    """
+    # a pipe without a writer would already keep the opening waiting
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is not a regular file (a device, a pipe or a folder)")
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(f"{path} has more than {max_bytes} bytes")
+    return content
 
 
 def open_member(raw: RawFile | Path, member: str | None = None) -> BinaryIO:

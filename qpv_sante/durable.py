@@ -95,6 +95,16 @@ def replace_folder(aside: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def settle_folder(target: Path) -> None:
+    """Take away what a replacement that was cut has left, or put the former folder back if the new one is not there."""
+    old = former(target)
+    if old.is_dir():
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+
+
 def former(target: Path) -> Path:
     """Where a folder is while another one takes its place."""
     return target.with_name(f"{target.name}.old")

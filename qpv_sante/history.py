@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from qpv_sante import manifests
 from qpv_sante.content import sha256_of
 from qpv_sante.durable import write_whole
-from qpv_sante.errors import CatalogueError, StoreError
-from qpv_sante.manifests import tables_of
-from qpv_sante.store import Store, build_in_use
+from qpv_sante.errors import StoreError
+from qpv_sante.lockfile import LOCK_FILE, Lock
+from qpv_sante.manifests import imports_of, tables_of
+from qpv_sante.store import Pointer, Store, build_in_use
 
 if TYPE_CHECKING:
     from qpv_sante.builds import Build
 
 log = logging.getLogger(__name__)
+PENDING = ".pending"  # in a build until it is in use: one that has it and is not was cut before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,18 +57,30 @@ class RolledBack:
 
 def rolled_back(folder: Path) -> RolledBack | None:
     """The rollback by which the build in use is in use: the second line of `CURRENT`, written with the first."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):  # lost with its pointer: nothing is held
-        lines = (folder / "CURRENT").read_text(encoding="utf-8").splitlines()
-        if len(lines) > 1:
-            found = RolledBack(**json.loads(lines[1]))
-            return found if all(found.sources.values()) else None
+    with suppress(OSError):  # lost with its pointer: nothing is held
+        return _held(Pointer.read(folder).held)
     return None
 
 
-def point_to(folder: Path, name: str, held: RolledBack | None = None) -> None:
-    """Put a build in use, in one step; with the rollback that holds, which must not be lost on the way."""
-    second = json.dumps(dataclasses.asdict(held), ensure_ascii=False) + "\n" if held else ""
-    write_whole(folder / "CURRENT", f"{name}\n{second}")
+def _held(line: str) -> RolledBack | None:
+    with suppress(ValueError, TypeError, AttributeError, RecursionError):
+        found = RolledBack(**json.loads(line))
+        return found if all(found.sources.values()) else None
+    return None
+
+
+def unread_rollback(folder: Path) -> str:
+    """The second line of `CURRENT` if it says nothing that can be understood; blank if all is well."""
+    with suppress(OSError):
+        line = Pointer.read(folder).held
+        return line if line and _held(line) is None else ""
+    return ""
+
+
+def point_to(folder: Path, name: str, held: RolledBack | None = None, imports: Mapping[str, str] | None = None) -> None:
+    """Put a build in use, in one step; with the rollback that holds, and the imports that must not be lost."""
+    second = json.dumps(dataclasses.asdict(held), ensure_ascii=False) if held else ""
+    write_whole(folder / "CURRENT", Pointer(name, second, imports or {}).text())
 
 
 def put_aside(left: Store, now: Store, day: date, before: RolledBack | None) -> RolledBack | None:
@@ -145,47 +159,162 @@ def last_readable(folder: Path) -> tuple[Store | None, list[tuple[str, str]]]:
     return None, repairs
 
 
-def take_imports(build: Build, folder: Path) -> None:
-    """Give a build the imported tables that it lacks, from whichever kept build records them with the right hash.
+@dataclasses.dataclass(frozen=True)
+class Promise:
+    """The imports that a folder should have, each in the one form that may be read.
+
+    An import belongs to the folder, not to one build: no build that is kept may have it under an older rule or licence
+    than the build in use, nor have what was removed.
+
+    Attributes
+    ----------
+    imports : mapping of str to str
+        Fingerprint of each (see `manifests.imports_of`).
+    base : Path or None
+        The build in use, or the one to go on from.
+    sure : bool
+        Whether the pointer could be read: where it is lost, an import that only an unreadable build has is not known.
+    """
+
+    imports: Mapping[str, str]
+    base: Path | None
+    sure: bool
+
+
+def promise(folder: Path, base: Store | None) -> Promise:
+    """What the build in use has, and what its pointer says besides; the pointer alone where that build is lost."""
+    said: Mapping[str, str] | None = None
+    name, known = None, {}
+    with suppress(OSError):
+        pointer = Pointer.read(folder)
+        said, name = pointer.imports, pointer.name
+    with suppress(StoreError):
+        known = imports_of(base.declared()) if base else {}
+    path = base.path if base else None
+    if said is None:
+        return Promise(known, path, sure=False)
+    in_use = base is not None and base.path.name == name
+    return Promise({**said, **known} if in_use else said, path, sure=True)
+
+
+def find_import(folder: Path, source: str, fingerprint: str) -> tuple[Path, dict[str, Any]] | None:
+    """A kept build that has an import in the form asked for, whole, and its manifest; the newest first."""
+    name = f"observations/{source}.parquet"
+    for build in reversed(folders(folder)):
+        with suppress(StoreError):
+            manifest = manifests.read(build)
+            whole = (build / name).is_file() and sha256_of(build / name) == _hash(manifest, name)
+            if whole and imports_of(manifest).get(source) == fingerprint:
+                return build, manifest
+    return None
+
+
+def stale_imports(build: Path, promised: Promise) -> tuple[set[str], set[str]]:
+    """What an earlier build has of imports and must not have: sources of its manifest, and tables.
+
+    Figures from before a rule was tightened, a licence changed or an import removed; and tables that a cut removal
+    left. What may be the only copy of an import that should be there stays.
+    """
+    from qpv_sante.catalogue import core_catalogue
+
+    if build == promised.base:
+        return set(), set()
+    tables = {path.stem for path in (build / "observations").glob("*.parquet")}
+    absent: set[str] = set(promised.imports)
+    with suppress(StoreError):
+        absent -= imports_of(manifests.read(promised.base)).keys() if promised.base else set()
+    try:
+        manifest = manifests.read(build)
+    except StoreError:  # nothing vouches for its tables; those of producers are no secret
+        if not promised.sure:
+            return set(), set()
+        return set(), tables - core_catalogue().sources.keys() - absent
+    stale = {one for one, found in imports_of(manifest).items() if promised.imports.get(one) != found}
+    listed = {Path(name).stem for name in manifest["files"] if name.startswith("observations/")}
+    return stale, (tables & stale) | (tables - listed - absent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What runs that were cut have left in a data folder, and that the next run takes away.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the builds.
+
+    Returns
+    -------
+    list of Path
+        Builds half written or half removed, builds that were never put in use, files written aside, downloads that
+        did not end, and producers' files that others have replaced.
+    """
+    builds, root = folder / "builds", folder.parent
+    found = list(builds.glob("*.partial"))
+    for build in folders(folder):
+        found += [*build.glob("*.new"), *build.glob("*/*.new")]
+    found += [path for path in (folder / "CURRENT.new", root / f"{LOCK_FILE}.new") if path.is_file()]
+    found += [*(root / "raw").glob(".staging"), *(root / "raw").glob("*/*/.download-*")]
+    return [*found, *_pending(folder), *_superseded(root, folder)]
+
+
+def _pending(folder: Path) -> list[Path]:
+    """Builds that are complete, to which the pointer was not moved; or the mark alone, if it was."""
+    try:
+        name = Pointer.read(folder).name
+    except FileNotFoundError:
+        name = None
+    except StoreError:  # it may point to any of them
+        return []
+    marked = [build for build in folders(folder) if (build / PENDING).is_file()]
+    return [build / PENDING if build.name == name else build for build in marked]
+
+
+def _superseded(root: Path, folder: Path) -> list[Path]:
+    """Raw files that an edition had under another name: beside the new one, of a hash that a build records."""
+    hashes: dict[str, set[str]] = {}
+    for build in folders(folder):
+        with suppress(StoreError):
+            for source, record in manifests.read(build)["sources"].items():
+                for edition, said in record["editions"].items():
+                    hashes.setdefault(f"{source}@{edition}", set()).add(said["sha256"])
+    found = []
+    with suppress(OSError):  # a lock file that cannot be read says nothing
+        lock = Lock.load(root / LOCK_FILE)
+        entries = {key: entry for key in lock.keys() if (entry := lock.get(key))}  # noqa: SIM118 - a method of Lock
+        known = {entry.file for entry in entries.values()}
+        for key, entry in entries.items():
+            for path in (root / "raw" / entry.file).parent.glob("[!.]*"):
+                unknown = path.is_file() and path.relative_to(root / "raw").as_posix() not in known
+                if unknown and sha256_of(path) in hashes.get(key, ()):
+                    found.append(path)
+    return found
+
+
+def take_imports(build: Build, folder: Path, promised: Promise) -> None:
+    """Give a build the imports that it lacks, from whichever kept build has them in the right form.
 
     A producer's file can be read again; an imported table is the only one. A build that is kept, whatever became of
-    the one in use, may have it: `purge` took out of the earlier builds what must not come back.
+    the one in use, may have it.
     """
-    from qpv_sante.imports import records  # which imports this module, through `builds`
-
-    for path, _, _ in records.record_stamps(folder.parent):
-        source, name = path.stem, f"observations/{path.stem}.parquet"
+    for source, fingerprint in promised.imports.items():
+        name = f"observations/{source}.parquet"
         if source in build.sources:
             continue
-        kept = []
-        for other in reversed(folders(folder)):
-            if not (other / name).is_file():
-                continue
-            with suppress(StoreError):
-                manifest = manifests.read(other)
-                record = manifest["sources"].get(source)
-                if record and sha256_of(other / name) == _hash(manifest, name):
-                    build.link(name, other, manifest["files"][name])
-                    build.record(source, record)
-                    build.repairs.append(("import", f"{source} ({other.name})"))
-                    break
-            kept.append(other / name)
-        else:
-            build.missing_imports[source] = kept
-            log.warning(
-                "The imported figures of %s cannot be used; what is left of them: %s", source, kept or "nothing"
-            )
+        if found := find_import(folder, source, fingerprint):
+            other, manifest = found
+            build.link(name, other, manifest["files"][name])
+            build.record(source, manifest["sources"][source])
+            build.repairs.append(("import", f"{source} ({other.name})"))
+            continue
+        kept = [other / name for other in reversed(folders(folder)) if (other / name).is_file()]
+        build.missing_imports[source] = kept
+        log.warning("The imported figures of %s cannot be used; what is left of them: %s", source, kept or "nothing")
 
 
 def told_missing(build: Build, root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Imported sources that no build can give any more: name, title, producer, and what to do about it."""
-    from qpv_sante.imports import records
-
     for source, kept in build.missing_imports.items():
         title, producer = source, ""
-        with suppress(CatalogueError, OSError):
-            described = records.load_record(records.record_path(source, root)).source
-            title, producer = described.title, described.producer
         there = "; ".join(f"{path}, without a record that vouches for it" for path in kept)
         yield (
             source,

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from qpv_sante.content import MAX_DECLARED, read_regular
 from qpv_sante.errors import CatalogueError, did_you_mean
 from qpv_sante.forms import Text
 from qpv_sante.geography import QPV_ZONINGS, zoning_of_qpv_code
@@ -93,8 +94,8 @@ def read_initiatives(path: Path | str | None = None) -> InitiativeFile:
     """
     given = Path(path) if path is not None else Path(str(files("qpv_sante") / "initiatives.toml"))
     try:
-        content = msgspec.convert(tomllib.loads(given.read_text(encoding="utf-8-sig")), InitiativeFile)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        content = msgspec.convert(tomllib.loads(read_regular(given, MAX_DECLARED).decode("utf-8-sig")), InitiativeFile)
+    except (OSError, ValueError, RecursionError) as error:  # those of TOML, of its text and of its form are ValueErrors
         raise CatalogueError(f"The practices of {given} cannot be read: {error}") from error
     ids = [one.id for one in content.initiative]
     problems = [f"{name}: given twice" for name in dict.fromkeys(ids) if ids.count(name) > 1]

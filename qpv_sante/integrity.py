@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ import pandas as pd
 
 from qpv_sante import history, manifests, store, style
 from qpv_sante.arguments import checked
+from qpv_sante.catalogue import core_catalogue
 from qpv_sante.content import sha256_of
+from qpv_sante.durable import former
 from qpv_sante.errors import DownloadError, StoreError
-from qpv_sante.imports.records import record_stamps
+from qpv_sante.imports import records
 from qpv_sante.integrity_words import ADVICE, HEADINGS
 from qpv_sante.lockfile import Lock
 
 COLUMNS = ("place", "name", "status", "expected", "got", "advice")
 PLACES = ("raw", "processed", "snapshot")
-STATUSES = ("sound", "damaged", "absent", "unrecorded", "rolled_back")
+STATUSES = ("sound", "damaged", "absent", "unrecorded", "rolled_back", "leftover")
 
 # Staged downloads, builds being written, and the notes that say what goes into the folders
 _NOT_DATA = (".", "README")
@@ -56,8 +59,9 @@ class Verification:
         -------
         DataFrame
             `place` (raw, processed, snapshot), `name` (path of the file in that place, or edition), `status` (sound,
-            damaged, absent, unrecorded, or rolled_back: from an earlier file, on purpose), `expected` and `got`
-            (SHA-256 in hexadecimal, or words), `advice` (what to run; blank where nothing is to be done).
+            damaged, absent, unrecorded, rolled_back: from an earlier file, on purpose, or leftover: of a run that was
+            cut, taken away or taken up by the next one), `expected` and `got` (SHA-256 in hexadecimal, or words),
+            `advice` (what to run; blank where nothing is to be done).
         """
         return pd.DataFrame(list(self.rows), columns=list(COLUMNS), dtype="str")
 
@@ -97,8 +101,9 @@ def verify(root: Path | str | None = None, *, lang: str = "fr", progress: bool =
 
     Raw files are held against `sources.lock.toml`, the tables of the build in use and of the earlier ones that are
     kept against their manifests, the embedded snapshot against its own; the manifests against their seal, against the
-    size and rows of their files and against each other's records; and the builds against the raw files that they say
-    they come from. Nothing is written, nothing is asked of the network, and no value is trusted that was
+    size and rows of their files and against each other's records; the records of imports against the catalogue, their
+    editions and their secrecy rules; and the builds against the raw files that they say they come from. What a cut run
+    left is told as such. Nothing is written, nothing is asked of the network, and no value is trusted that was
     computed before.
 
     Parameters
@@ -153,19 +158,22 @@ class _Check:
         self.root, self.lang = root, lang
         self.held: history.RolledBack | None = None
         self.orphans: list[str] = []
+        self.promised = history.Promise({}, None, sure=False)
+        self.left: set[Path] = set()
 
     def rows(self) -> Iterator[Line]:
         processed = store.processed_dir(self.root)
         current, found = self._current(processed)
         yield from found
         self.held = history.rolled_back(processed)
-        self.orphans = self._orphans(processed / "builds" / current if current else None)
+        if line := history.unread_rollback(processed):
+            yield self._line("processed", "CURRENT", "the rollback that holds", line, "rollback")
+        self._look_around(processed, current)
+        yield from self._leftovers(processed)
         for name in self.orphans:
-            yield self._line(
-                "processed", f"observations/{name}", f"figures of imports/{name}.toml", None, "orphan", source=name
-            )
+            yield self._line("processed", f"observations/{name}", "imported figures", None, "orphan", source=name)
         manifest = None
-        for build in history.folders(processed):
+        for build in (build for build in history.folders(processed) if build not in self.left):
             declared, rows = self._build(build, in_use=build.name == current)
             manifest = declared if build.name == current else manifest
             yield from rows
@@ -173,7 +181,7 @@ class _Check:
         lock, found = self._lock(self.root / "sources.lock.toml", "raw", "lock")
         yield from found
         held = {**_editions(snapshot), **_editions(manifest)}
-        yield from self._raw(lock, set(held))
+        yield from self._raw(lock, held)
         yield from self._behind(manifest, lock, "processed", "behind")
         yield from of_snapshot
 
@@ -189,32 +197,55 @@ class _Check:
         """A row, of which the status follows from what was expected and found."""
         status = "unrecorded" if expected is None else "absent" if got is None else "damaged"
         status = "sound" if expected == got else status
-        told = ADVICE[advice][self.lang].format(**words) if advice and status != "sound" else ""
+        told = self._told(advice, **words) if advice and status != "sound" else ""
         return (place, name, status, str(expected or ""), str(got or ""), told)
+
+    def _told(self, advice: str, **words: object) -> str:
+        return style.typography(ADVICE[advice][self.lang].format(**words), self.lang)
 
     def _current(self, processed: Path) -> tuple[str | None, list[Line]]:
         """The build in use, and what is wrong with the file that names it."""
         builds, path = [one.name for one in history.folders(processed)], processed / "CURRENT"
         expected = ", ".join(builds) or None
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            name = store.Pointer.read(processed).name
         except FileNotFoundError:
             return None, [self._line("processed", "CURRENT", expected, None, "build")] if builds else []
-        except IsADirectoryError:
-            return None, [self._line("processed", "CURRENT", expected or "a build", "a folder", "build")]
-        except ValueError:
-            return None, [self._line("processed", "CURRENT", expected or "a build", "unreadable bytes", "build")]
-        name = "".join(lines[:1]).strip()
+        except StoreError as error:
+            problem = str(error).removesuffix(manifests.READ_HINT).strip()
+            got = "a folder" if path.is_dir() else problem
+            return None, [self._line("processed", "CURRENT", expected or "a build", got, "build")]
         if name not in builds:
             return None, [self._line("processed", "CURRENT", expected or "a build", name or "nothing", "build")]
         return name, []
 
-    def _orphans(self, build: Path | None) -> list[str]:
-        """Imports that the catalogue promises and the build in use does not have."""
+    def _look_around(self, processed: Path, current: str | None) -> None:
+        """Which imports there should be, those that the build in use lacks, and what cut runs have left."""
+        build = store.Store(processed / "builds" / current, "processed") if current else None
         sources: Mapping[str, Any] = {}
         with suppress(StoreError):
-            sources = manifests.read(build)["sources"] if build else {}
-        return [path.stem for path, _, _ in record_stamps(self.root) if path.stem not in sources]
+            sources = build.declared()["sources"] if build else {}
+        self.promised = history.promise(processed, build if sources else None)
+        self.orphans = sorted(self.promised.imports.keys() - sources.keys())
+        self.left = set(history.leftovers(processed))
+
+    def _leftovers(self, processed: Path) -> Iterator[Line]:
+        """What the next run takes away; figures that must not come back are told with what to do at once."""
+        home = store.snapshot_home()
+        beside = [home.with_name(f"{home.name}.partial"), former(home)]
+        for path in sorted(self.left | {one for one in beside if one.is_dir() and one != store.snapshot_dir()}):
+            for place, folder in (("raw", self.root / "raw"), ("processed", processed / "builds"), ("", self.root)):
+                if path.is_relative_to(folder):
+                    yield (place or "processed", path.relative_to(folder).as_posix(), "leftover", "", "", "")
+                    break
+            else:
+                yield ("snapshot", path.name, "leftover", "", "", "")
+        for build in (build for build in history.folders(processed) if build not in self.left):
+            sources, tables = history.stale_imports(build, self.promised)
+            for source in sorted(sources | tables):
+                name = f"{build.name}/observations/{source}.parquet"
+                told = self._told("stale", source=source) if source in sources else ""
+                yield ("processed", name, "leftover", "", "", told)
 
     def _build(self, build: Path, *, in_use: bool) -> tuple[dict[str, Any] | None, Iterator[Line]]:
         try:
@@ -246,8 +277,24 @@ class _Check:
                 )
             if manifest is not None:
                 yield from self._tables("processed", build, manifest, f"{build.name}/", advice)
+                if in_use:
+                    yield from self._imports(build, manifest)
 
         return manifest, rows()
+
+    def _imports(self, build: Path, manifest: Mapping[str, Any]) -> Iterator[Line]:
+        """Imports that the catalogue leaves out, and restricted figures that others than their owner may read."""
+        _, problems = records.with_imports(core_catalogue(), manifest["sources"])
+        for source, problem in problems.items():
+            files = sorted(str(one.get("url")) for one in manifest["sources"][source]["editions"].values())
+            name = f"{build.name}/{manifests.NAME}: {source}"
+            yield self._line("processed", name, "a record", problem, "import", file=", ".join(files))
+        for source, record in records.imported(manifest["sources"]).items():
+            path = build / "observations" / f"{source}.parquet"
+            if os.name == "posix" and manifests.restriction_of(record) and path.is_file():
+                rights = path.stat().st_mode & 0o077
+                name = f"{build.name}/observations/{source}.parquet: rights"
+                yield self._line("processed", name, "owner only", "others too" if rights else "owner only", "rights")
 
     def _unread(self, build: Path, advice: Any) -> dict[str, Any]:
         """What to do about a manifest; a build that alone holds imported figures is not to be deleted unread."""
@@ -285,20 +332,26 @@ class _Check:
             yield self._line(place, prefix + name, record["sha256"], got, **advice(name))
         for name, said, found in manifests.contradictions(manifest, folder, sound, whole=whole):
             yield self._line(place, f"{prefix}{manifests.NAME}: {name}", said, found, **advice(""))
+        _, stale = history.stale_imports(folder, self.promised)
         for path in sorted(folder.glob("*/*.parquet")):
             name = path.relative_to(folder).as_posix()
-            if name not in manifest["files"]:
+            if name not in manifest["files"] and not (path.parent.name == "observations" and path.stem in stale):
                 yield self._line(place, prefix + name, None, sha256_of(path))
 
     def _lock(self, path: Path, place: str, advice: str) -> tuple[Lock, list[Line]]:
         try:
-            return Lock.load(path), []
+            lock = Lock.load(path)
+            again = "raw" if place == "raw" else advice  # what is downloaded again is recorded again
+            return lock, [
+                self._line(place, f"{path.name}: {key}", "an entry", "altered", again, source=key.partition("@")[0])
+                for key in lock.damaged
+            ]
         except DownloadError as error:
             reason = next((line for line in str(error).splitlines() if line.strip().startswith("got:")), "got: damaged")
             got = reason.partition("got:")[2].strip()
             return Lock(None), [self._line(place, path.name, "a lock file", got, advice)]
 
-    def _raw(self, lock: Lock, held: set[str]) -> Iterator[Line]:
+    def _raw(self, lock: Lock, held: Mapping[str, tuple[str, int | None]]) -> Iterator[Line]:
         folder, known, keys = self.root / "raw", set(), lock.keys()
         for key, entry in ((key, lock.get(key)) for key in keys):
             if entry is None:
@@ -306,6 +359,10 @@ class _Check:
             known.add(entry.file)
             path = folder / entry.file
             got = sha256_of(path) if path.is_file() else None
+            if got is not None and got != entry.sha256 and held.get(key, ("", 0))[0] == got:
+                # the record of the new file was written, and the run was cut before its file took the place of this one
+                yield ("raw", entry.file, "leftover", entry.sha256, got, self._told("refresh"))
+                continue
             # figures that are held do not need their file any more
             needed = got is not None or key not in held
             source = key.partition("@")[0]
@@ -315,6 +372,7 @@ class _Check:
             if (
                 path.is_file()
                 and name not in known
+                and path not in self.left
                 and not any(part.startswith(_NOT_DATA) for part in Path(name).parts)
             ):
                 yield self._line("raw", name, None, sha256_of(path))
@@ -330,7 +388,9 @@ class _Check:
                 continue
             same = entry.sha256 == sha256
             said = (f"{entry.bytes} bytes", f"{size} bytes") if same else (entry.sha256, sha256)
-            yield (place, key, "unrecorded", *said, ADVICE[advice][self.lang].format(source=key.partition("@")[0]))
+            # a file that was taken, and a run that was cut before its figures were in use
+            status = "leftover" if place == "processed" and not same else "unrecorded"
+            yield (place, key, status, *said, self._told(advice, source=key.partition("@")[0]))
 
 
 def _editions(manifest: Mapping[str, Any] | None) -> dict[str, tuple[str, int | None]]:

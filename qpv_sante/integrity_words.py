@@ -33,6 +33,20 @@ ADVICE = {
         "en": "run `qpv-sante refresh`, which takes it from another build if one still has it; else import it again: "
         "`qpv-sante import FILE --source {source}`",
     },
+    "stale": {
+        "fr": "lancer `qpv-sante refresh`, qui efface ces chiffres de {source} : ils datent d'avant la règle, la "
+        "licence ou le retrait en vigueur",
+        "en": "run `qpv-sante refresh`, which erases these figures of {source}: they date from before the rule, the "
+        "licence or the removal in force",
+    },
+    "rollback": {
+        "fr": "lancer de nouveau `qpv-sante rollback` si ce retour en arrière doit tenir ; sinon `qpv-sante refresh`",
+        "en": "run `qpv-sante rollback` again if that rollback is to hold; else `qpv-sante refresh`",
+    },
+    "rights": {
+        "fr": "retirer aux autres le droit de lire ce tableau (`chmod 600`) : sa diffusion est restreinte",
+        "en": "take the right to read this table away from others (`chmod 600`): it is restricted",
+    },
     "held": {
         "fr": "garder ce dossier tant que {names}, dont il a peut-être le seul tableau, n'est pas importé de nouveau ; "
         "puis supprimer {folder}",

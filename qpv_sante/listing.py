@@ -93,7 +93,7 @@ def list_sources() -> pd.DataFrame:
     stores = store.open_stores()
     rows = []
     for source in catalogue().sources.values():
-        holder = next((one for one in stores if source.id in one.manifest["sources"]), None)
+        holder = next((one for one in stores if one.serves(source.id)), None)
         rows.append(
             {
                 "id": source.id,
@@ -295,7 +295,7 @@ def _citation(source: Source, edition: str, address: str, files: list[str]) -> s
 def _retrieved(source: Source, vintage_id: str) -> str | None:
     for one in store.open_stores():
         edition = one.manifest["sources"].get(source.id, {}).get("editions", {}).get(vintage_id)
-        if edition:
+        if edition and one.serves(source.id):
             return str(edition["retrieved"])[:10]
     return None
 

@@ -6,6 +6,9 @@ People write the catalogue, the program writes this file; the two never mix.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import logging
 import threading
 import tomllib
 from collections.abc import Mapping
@@ -14,11 +17,22 @@ from typing import Any
 
 import tomli_w
 
+from qpv_sante.content import read_regular
 from qpv_sante.durable import write_whole
 from qpv_sante.errors import DownloadError
 
 LOCK_FILE = "sources.lock.toml"  # in the data folder; a copy goes with the snapshot
+_MAX_BYTES = 64 << 20
+_SEAL = "seal"  # of each entry: damage is found, and costs that entry alone
 _HEADER = "# Written by qpv-sante at each download: what every raw file was. Not for editing by hand.\n\n"
+
+
+log = logging.getLogger(__name__)
+
+
+def _seal(key: str, table: Mapping[str, Any]) -> str:
+    content = json.dumps([key, table], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +91,11 @@ class Lock:
     entries : mapping
         Entries by vintage key, such as ``"insee_filosofi_qpv@2021"``.
 
+    Attributes
+    ----------
+    damaged : tuple of str
+        Keys of entries that are not as they were written: as if they had never been, their files are downloaded again.
+
     Notes
     -----
     One object may be shared by threads. Two processes must hold a lock of their own on the data folder.
@@ -94,6 +113,7 @@ class Lock:
 
     def __init__(self, path: Path | None, entries: Mapping[str, LockEntry] | None = None) -> None:
         self.path = path
+        self.damaged: tuple[str, ...] = ()
         self._entries = dict(entries or {})
         self._guard = threading.RLock()
 
@@ -117,16 +137,26 @@ class Lock:
         """
         path = Path(path)
         try:
-            tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-            entries = {}
+            tables: dict[str, Any] = tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+            entries, damaged = {}, []
             for key, table in tables.items():
                 try:
-                    entries[key] = LockEntry(**{"etag": None, "last_modified": None, **table})
+                    said = {name: value for name, value in table.items() if name != _SEAL}
+                    entry = LockEntry(**{"etag": None, "last_modified": None, **said})
+                    if table.get(_SEAL, seal := _seal(key, said)) != seal:
+                        damaged.append(key)
+                        continue
+                    entries[key] = entry
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"table {key!r}: {error}") from error
         except FileNotFoundError:
             return cls(path)
-        except (OSError, ValueError) as error:  # TOML and encoding errors are ValueErrors
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # TOML and encoding errors are ValueErrors
             raise DownloadError(
                 f"{path}: the lock file of the sources cannot be read.\n"
                 f"  expected: one TOML table per source vintage (file, url, sha256, bytes, retrieved)\n"
@@ -135,7 +165,11 @@ class Lock:
                 f"  try: restore it from a copy or from version control; without any copy, delete it and build again "
                 f"(every file is then downloaded anew and recorded as it is today)"
             ) from error
-        return cls(path, entries)
+        lock = cls(path, entries)
+        lock.damaged = tuple(damaged)
+        for key in damaged:
+            log.warning("%s: the entry of %s was altered after it was written, and is not used.", path, key)
+        return lock
 
     def keys(self) -> list[str]:
         """List the vintage keys recorded, sorted."""
@@ -190,6 +224,7 @@ class Lock:
                 key: {name: value for name, value in sorted(vars(entry).items()) if value is not None}
                 for key, entry in sorted(self._entries.items())
             }
+            tables = {key: {**table, _SEAL: _seal(key, table)} for key, table in tables.items()}
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(self.path, _HEADER + tomli_w.dumps(tables))

@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from qpv_sante.content import read_regular
 from qpv_sante.durable import write_whole
 from qpv_sante.errors import StoreError
 
 log = logging.getLogger(__name__)
 FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy.json"
+MAX_BYTES = 64 << 20  # of a manifest, and of the pointer beside the builds
 READ_HINT = "Run `qpv-sante refresh`, which repairs it, or use the embedded snapshot by removing this folder."
 _KEYS = ("format", "created", "sources", "files")
 
@@ -73,10 +75,10 @@ def load(path: Path) -> dict[str, Any]:
         Absent, damaged, altered, or of another format.
     """
     try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+        manifest: Any = json.loads(read_regular(path, MAX_BYTES).decode("utf-8"))
     except FileNotFoundError as error:
         raise StoreError(f"No manifest in {path.parent}. {READ_HINT}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}. {READ_HINT}") from error
     if absent := [key for key in _KEYS if not isinstance(manifest, dict) or key not in manifest]:
         raise StoreError(f"{path} is damaged: it lacks {', '.join(absent)}. {READ_HINT}")
@@ -113,6 +115,24 @@ def stamp(folder: Path) -> tuple[int | None, ...]:
 def tables_of(source: str, record: Mapping[str, Any]) -> list[str]:
     """Tables that a source has in the store: imports and the first builds did not list them."""
     return list(record.get("tables", [f"observations/{source}"]))
+
+
+def imports_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Imported sources of a build, each with the fingerprint of its figures, its record and its secrecy rules."""
+    found = {}
+    for source, record in manifest["sources"].items():
+        if record.get("imported"):
+            tables = [f"{table}.parquet" for table in tables_of(source, record)]
+            hashes = [manifest["files"].get(name, {}).get("sha256") for name in tables]
+            said = {"record": record.get("record"), "editions": record["editions"], "tables": hashes}
+            found[source] = digest(said)
+    return found
+
+
+def restriction_of(record: Mapping[str, Any]) -> str:
+    """Restriction notice of a source, as its build records it; blank for what anybody may read."""
+    described = record.get("record") or {}
+    return str(described.get("source", {}).get("restriction", ""))
 
 
 def facts(path: Path) -> dict[str, int]:
@@ -165,7 +185,11 @@ def contradictions(
 
 
 def _seal(manifest: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in manifest.items() if name != "seal"}
+    return digest({name: value for name, value in manifest.items() if name != "seal"})
+
+
+def digest(content: object) -> str:
+    """SHA-256 of what can be written as JSON, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -178,6 +202,8 @@ def _check_form(manifest: Mapping[str, Any]) -> None:
     for record in manifest["sources"].values():
         if not isinstance(record.get("tables", []), list):
             raise TypeError("tables that are not a list")
+        if not isinstance(record.get("record", {}).get("source", {}), dict):
+            raise TypeError("a record of an import that is not a table")
         for edition in record["editions"].values():
             if not isinstance(edition["sha256"], str):
                 raise TypeError("a hash that is not text")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from qpv_sante import builds, store
 from qpv_sante.catalogue import core_catalogue
-from qpv_sante.durable import replace_folder
-from qpv_sante.errors import StoreError
+from qpv_sante.durable import replace_folder, settle_folder
+from qpv_sante.errors import QpvSanteError, StoreError
 from qpv_sante.geography import QPV_ZONINGS, department_of_qpv, projected_crs, with_neighbours
 from qpv_sante.lockfile import LOCK_FILE, Lock
 
@@ -57,13 +57,26 @@ def write_snapshot(target: Path | None = None, *, root: Path | None = None) -> P
     Raises
     ------
     StoreError
-        Nothing was built, a source is neither in the build nor in the previous snapshot, or the folder cannot be
-        written.
+        Nothing was built, a source is neither in the build nor in the previous snapshot, another run is writing, or the
+        folder cannot be written.
     """
-    current = store.current_store(root)
-    if current is None:
-        raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
     target = target or store.snapshot_home()
+    if store.current_store(root) is None:
+        raise StoreError(f"Nothing was built in {store.processed_dir(root)}. Run `qpv-sante build` first.")
+    # the build that is read stays, and no other snapshot is being written from it
+    with builds.exclusive(root):
+        try:
+            return _write(target, root)
+        except OSError as error:
+            if isinstance(error, QpvSanteError):
+                raise
+            raise StoreError(f"The snapshot in {target} was not replaced: {error}. {builds.WRITE_HINT}") from error
+
+
+def _write(target: Path, root: Path | None) -> Path:
+    current = store.current_store(root)
+    assert current is not None  # noqa: S101 - it was there, and nothing takes the last one away
+    settle_folder(target)
     before = _previous(target)
     kept = _kept(current, before)
     aside = target.with_name(target.name + ".partial")

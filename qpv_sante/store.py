@@ -1,7 +1,8 @@
 """The store: Parquet files with a manifest, as they are read; `builds` writes them.
 
     processed/
-      CURRENT                   name of the build in use, replaced atomically; after a rollback, what was put aside
+      CURRENT                   name of the build in use, replaced atomically; after a rollback, what was put aside;
+                                where there are imports, their fingerprints
       builds/<name>/
         manifest.json           what was read, counted and written, with hashes (see `manifests`)
         manifest.copy.json      the same, for the day when it is damaged
@@ -9,17 +10,19 @@
         zones/<layer>.parquet   GeoParquet
         codes/<table>.parquet
 
-The embedded snapshot has the layout of one build.
+The embedded snapshot has the layout of one build. What the catalogue must know of an import, its restriction and its
+secrecy rule are in the manifest of the build that has its figures: they are put in use together.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from importlib.resources import files
 from pathlib import Path
@@ -28,22 +31,33 @@ from typing import Any
 import pandas as pd
 
 from qpv_sante import manifests
-from qpv_sante.content import sha256_of
+from qpv_sante.content import read_regular, sha256_of
 from qpv_sante.durable import whole_folder
 from qpv_sante.errors import StoreError
-from qpv_sante.manifests import READ_HINT
+from qpv_sante.manifests import READ_HINT, tables_of
 
 log = logging.getLogger(__name__)
 _SHOWN = 4  # sources that a warning names
 _opened: ContextVar[dict[Path, list[Store]] | None] = ContextVar("opened", default=None)
 _known: ContextVar[dict[tuple[Hashable, ...], pd.DataFrame] | None] = ContextVar("known", default=None)
-_told: set[tuple[str, ...]] = set()  # warnings given in this process: a script reads the same stores hundreds of times
 
 
 def data_dir() -> Path:
-    """Root of the data folders: `QPV_SANTE_DATA`, else `data` in a checkout, else the user's folder."""
-    if given := os.environ.get("QPV_SANTE_DATA"):
-        return Path(given)
+    """Root of the data folders: `QPV_SANTE_DATA`, else `data` in a checkout, else the user's folder.
+
+    Raises
+    ------
+    StoreError
+        The variable is set to nothing, or to a path that begins or ends with a space: the data would go elsewhere.
+    """
+    given = os.environ.get("QPV_SANTE_DATA")
+    if given is not None:
+        if not given or given != given.strip():
+            raise StoreError(
+                f"QPV_SANTE_DATA is {given!r}: expected the path of a folder, without a space before or after it. "
+                "Nothing was read or written. Give it a path, or unset it to use the default folder."
+            )
+        return Path(given).expanduser()
     checkout = Path(__file__).resolve().parents[1]
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return checkout / "data"
@@ -64,14 +78,37 @@ def snapshot_home() -> Path:
 
 @lru_cache(maxsize=8)
 def _manifest(folder: Path, stamp: tuple[int | None, ...]) -> dict[str, Any]:
-    """A manifest, checked against the files that are there."""
-    manifest = manifests.read(folder)
-    for name, record in manifest["files"].items():
-        file = folder / name
-        size = file.stat().st_size if file.is_file() else None
-        if size != record["bytes"]:
-            raise StoreError(f"{file}: {record['bytes']} bytes expected, got {size}. {READ_HINT}")
-    return manifest
+    return manifests.read(folder)
+
+
+@lru_cache(maxsize=8)
+def _hashes(folder: Path, stamp: tuple[int | None, ...], kind: str) -> dict[str, dict[str, str]]:
+    """Of each table, the hashes of those that it goes with, its own first.
+
+    Tables of one source go together: one that is damaged condemns the others in a build. The snapshot leaves out tables
+    that it does not need, and each of its tables stands by itself.
+    """
+    manifest = _manifest(folder, stamp)
+    own = {name.removesuffix(".parquet"): record["sha256"] for name, record in manifest["files"].items()}
+    found = {name: {name: sha256} for name, sha256 in own.items()}
+    for source, record in manifest["sources"].items() if kind == "processed" else ():
+        tables = [name for name in tables_of(source, record) if name in own]
+        for name in tables:
+            found[name] |= {other: own[other] for other in tables}
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _damage(path: Path, stamp: tuple[int, int, int], sha256: str) -> str:
+    """What is wrong with the bytes of a table, blank if nothing; read once in a process as long as the file stays."""
+    found = sha256_of(path)
+    return "" if found == sha256 else f"sha256 {sha256} expected, got {found}"
+
+
+@lru_cache(maxsize=4096)
+def _tell_once(place: Path, level: int, message: str) -> None:
+    """Log something once in a process: a script that reads a hundred times is told once."""
+    log.log(level, message)
 
 
 @dataclass(frozen=True)
@@ -96,7 +133,7 @@ class Store:
         Raises
         ------
         StoreError
-            Absent, unreadable, of another format, or at odds with the files that are there.
+            Absent, unreadable, or of another format.
         """
         return _manifest(self.path, manifests.stamp(self.path))
 
@@ -108,6 +145,13 @@ class Store:
     def has(self, name: str) -> bool:
         """Whether the store holds a file (`observations/insee_demo_qpv`)."""
         return f"{name}.parquet" in self.manifest["files"]
+
+    def serves(self, source_id: str) -> bool:
+        """Whether the store has a source, of which the bytes are those that were recorded."""
+        record = self.manifest["sources"].get(source_id)
+        return record is not None and not any(
+            self.damage(name) for name in tables_of(source_id, record) if self.has(name)
+        )
 
     def observations(self, source_id: str, **equal: object) -> pd.DataFrame:
         """Rows of the long table from one source, those where columns equal the values given."""
@@ -143,10 +187,32 @@ class Store:
         with self._reading(f"codes/{table}") as path:
             return pd.read_parquet(path)
 
+    def damage(self, name: str) -> str:
+        """What is wrong with the bytes of a table, or of one that it goes with; blank if nothing."""
+        together = _hashes(self.path, manifests.stamp(self.path), self.kind).get(name)
+        if together is None:
+            return f"{self.path} does not hold {name}."
+        for table, sha256 in together.items():
+            path = self.path / f"{table}.parquet"
+            try:
+                state = path.stat()
+                problem = _damage(path, (state.st_ino, state.st_size, state.st_mtime_ns), sha256)
+            except OSError as error:
+                problem = str(error)
+            if problem:
+                return f"{path} is not as it was written: {problem}."
+        return ""
+
     @contextmanager
     def _reading(self, name: str) -> Iterator[Path]:
-        """Path of a table; what cannot be read is told as such."""
+        """Path of a table whose bytes are the recorded ones; what cannot be read is told as such.
+
+        A build that is being written has no manifest yet: its tables were hashed when they were put there.
+        """
         path = self.path / f"{name}.parquet"
+        written = self.path.suffix == ".partial" and manifests.stamp(self.path) == (None, None)
+        if not written and (problem := self.damage(name)):
+            raise StoreError(f"{path} cannot be read. {problem} {READ_HINT}")
         try:
             yield path
         except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
@@ -216,15 +282,71 @@ def current_store(root: Path | None = None) -> Store | None:
     return store
 
 
+@dataclass(frozen=True)
+class Pointer:
+    """What `CURRENT` says.
+
+    Attributes
+    ----------
+    name : str
+        Build in use.
+    held : str
+        The rollback that holds, as `history` writes it; blank if there is none.
+    imports : mapping of str to str
+        Imports of the build in use by name, and those that should be there, with their fingerprints (see
+        `manifests.imports_of`): if its manifest is lost, nothing but these may be taken from another build.
+    """
+
+    name: str
+    held: str = ""
+    imports: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Its lines: what is blank at the end is left out; a seal comes with the imports."""
+        if not self.imports:
+            return "".join(f"{line}\n" for line in (self.name, self.held) if line)
+        said = {"imports": dict(self.imports), "seal": self._seal()}
+        return f"{self.name}\n{self.held}\n{json.dumps(said, ensure_ascii=False)}\n"
+
+    def _seal(self) -> str:
+        return manifests.digest([self.name, self.held, dict(self.imports)])
+
+    @classmethod
+    def read(cls, folder: Path) -> Pointer:
+        """The pointer of a folder of builds.
+
+        Raises
+        ------
+        FileNotFoundError
+            Nothing was built.
+        StoreError
+            It cannot be read, or is not as it was written.
+        """
+        path = folder / "CURRENT"
+        try:
+            lines = [*read_regular(path, manifests.MAX_BYTES).decode("utf-8").splitlines(), "", "", ""]
+            name, held = lines[0].strip(), lines[1]
+            if name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+                raise ValueError(f"{name!r} is not the name of a build")
+            if not lines[2]:
+                return cls(name, held)
+            said = json.loads(lines[2])
+            found = cls(name, held, dict(said["imports"]))
+            if said["seal"] != found._seal():
+                raise ValueError("it was altered after it was written")
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StoreError(f"{path} cannot be read: {error}. {READ_HINT}") from error
+        return found
+
+
 def build_in_use(folder: Path) -> Store | None:
     """The build that is declared in use, whole or not."""
     try:
-        lines = (folder / "CURRENT").read_text(encoding="utf-8").splitlines()
+        return Store(folder / "builds" / Pointer.read(folder).name, "processed")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder / 'CURRENT'} cannot be read: {error}. {READ_HINT}") from error
-    return Store(folder / "builds" / "".join(lines[:1]).strip(), "processed")
 
 
 @contextmanager
@@ -237,6 +359,17 @@ def one_build() -> Iterator[None]:
         yield
         return
     opened, known = _opened.set({}), _known.set({})
+    try:
+        yield
+    finally:
+        _opened.reset(opened)
+        _known.reset(known)
+
+
+@contextmanager
+def afresh() -> Iterator[None]:
+    """Read from the build in use now, even within a block of `one_build`: what is written depends on it."""
+    opened, known = _opened.set(None), _known.set(None)
     try:
         yield
     finally:
@@ -294,16 +427,7 @@ def open_stores(root: Path | None = None) -> list[Store]:
 
 
 def _open_stores(root: Path | None) -> list[Store]:
-    stores = []
-    try:
-        current = current_store(root)
-        if current:
-            stores.append(current)
-    except StoreError as error:
-        _warn_once(
-            (str(processed_dir(root)), str(error)),
-            f"The processed data cannot be used: {error} Falling back on the embedded snapshot.",
-        )
+    stores = [current] if (current := _current_or_told(root)) else []
     if (snapshot_dir() / "manifest.json").is_file():
         stores.append(Store(snapshot_dir(), "snapshot"))
     if not stores:
@@ -311,20 +435,46 @@ def _open_stores(root: Path | None) -> list[Store]:
     return stores
 
 
+def _current_or_told(root: Path | None) -> Store | None:
+    try:
+        return current_store(root)
+    except StoreError as error:
+        told = f"The processed data cannot be used: {error} Falling back on the embedded snapshot."
+        _tell_once(processed_dir(root), logging.WARNING, told)
+        return None
+
+
+def serving_build(root: Path | None = None) -> Store | None:
+    """The build that is read, that of the block of `one_build` if there is one; none if nothing was built, or told."""
+    if _opened.get() is None:
+        return _current_or_told(root)
+    return next((one for one in open_stores(root) if one.kind == "processed"), None)
+
+
 def find_store(name: str, root: Path | None = None) -> Store:
-    """The best store that holds a file (`codes/territories`).
+    """The best store that holds a file (`codes/territories`), of which the bytes are those that were recorded.
+
+    A damaged table is told in the log, once, and passed over.
 
     Raises
     ------
     StoreError
-        No store holds it.
+        No store holds it, or those that do are damaged.
     """
-    stores = open_stores(root)
+    stores, damaged = open_stores(root), []
     for store in stores:
         if store.has(name):
-            if store is not stores[0]:
+            if problem := store.damage(name):
+                damaged.append(problem)
+                if store is not stores[-1] and stores[-1].has(name):
+                    told = f"{problem} {name} is read from the {stores[-1].label}. {READ_HINT}"
+                    _tell_once(store.path, logging.WARNING, told)
+                continue
+            if store is not stores[0] and not damaged:
                 _say_fallback(name, stores[0], store)
             return store
+    if damaged:
+        raise StoreError(f"{name} cannot be used. {' '.join(damaged)} {READ_HINT} `qpv-sante verify` says more.")
     raise StoreError(f"No store holds {name}. Run `qpv-sante build`.")
 
 
@@ -336,14 +486,7 @@ def _say_fallback(name: str, first: Store, other: Store) -> None:
     if built:
         shown = ", ".join(built[:_SHOWN]) + (f" and {len(built) - _SHOWN} others" if len(built) > _SHOWN else "")
         text = (
-            f"The {first.label} holds {shown} and not {name}: what it lacks is read from the {other.label}, and may be "
-            "of another date. Run `qpv-sante build` without --source to have everything of one date. Said once."
+            f"The {first.label} holds {shown} alone: what it lacks is read from the {other.label}, and may be of "
+            "another date. Run `qpv-sante build` without --source to have everything of one date. Said once."
         )
-        _warn_once((str(first.path), str(other.path)), text)
-
-
-def _warn_once(key: tuple[str, ...], text: str) -> None:
-    """Warn of something about a store the first time that this process meets it."""
-    if key not in _told:
-        _told.add(key)
-        log.warning("%s", text)
+        _tell_once(first.path, logging.WARNING, text)

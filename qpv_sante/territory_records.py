@@ -23,6 +23,7 @@ import msgspec
 import pandas as pd
 
 from qpv_sante import store
+from qpv_sante.content import MAX_DECLARED, read_regular
 from qpv_sante.errors import AmbiguousTerritoryError, CatalogueError, UnknownNameError, did_you_mean
 from qpv_sante.forms import Text
 from qpv_sante.geography import QPV_ZONINGS, fold, zoning_of_qpv_code
@@ -154,8 +155,8 @@ def read_territories(path: Path) -> list[TerritoryRecord]:
         that are not between 0 and 1; every problem of the file is listed.
     """
     try:
-        records = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), _File).territory
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        records = msgspec.convert(tomllib.loads(read_regular(path, MAX_DECLARED).decode("utf-8-sig")), _File).territory
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CatalogueError(f"The territories of {path} cannot be read: {error}") from error
     except msgspec.ValidationError as error:
         raise CatalogueError(

@@ -1,7 +1,8 @@
-"""Refreshes that are killed, and what is found afterwards.
+"""Operations on a data folder that are killed, and what is found afterwards.
 
-A process that has everything imported waits for orders and forks: a child refreshes a folder and is killed at its
-n-th write, or after a delay; another one then opens the store, refreshes again and says what it found.
+A process that has everything imported waits for orders and forks: a child works on a folder and is killed at its
+n-th change of the disk, or after a delay; another one then reads the store, goes back, does the same again and says
+what it found.
 """
 
 from __future__ import annotations
@@ -92,69 +93,249 @@ class Hooks:
                 os.kill(os.getpid(), signal.SIGKILL)
             return done
 
-        for name in ("replace", "rename", "link", "fsync", "unlink", "mkdir", "rmdir"):
+        made = os.open
+
+        def making(path: Any, flags: int, *args: Any, **options: Any) -> int:
+            if flags & os.O_CREAT:
+                self.before("create", path)
+            return made(path, flags, *args, **options)
+
+        os.open = making
+        for name in ("replace", "rename", "link", "fsync", "unlink", "mkdir", "rmdir", "chmod"):
             setattr(os, name, wrapped(getattr(os, name)))
         io.open = opening  # type: ignore[assignment]
         pd.DataFrame.to_parquet = to_parquet  # type: ignore[assignment]
 
 
-def _build(root: Path, order: dict[str, Any]) -> dict[str, Any]:
-    from refreshing import EDITION, ONE, OTHER, Folder, refresh
+OPEN, TIGHT = "open", "tight"  # the import before and after: licence, rule and figures differ
+TABLE = {
+    OPEN: "geo_code;value;count;denominator\nQP034001;14,2;1136;8000\nQP034003;0,1;8;8000\nQP059001;20;600;3000\n",
+    TIGHT: "geo_code;value;count;denominator\nQP034001;15,0;1200;8000\nQP034003;0,1;8;8000\nQP059001;25;750;3000\n",
+}
+SHOWN = {OPEN: [14.2, 0.1, 20.0], TIGHT: [15.0, None, 25.0]}
+NOTICE = "usage interne"
+
+
+def bring(root: Path, form: str) -> None:
+    """Import the figures, under an open licence or under a restriction with a rule that withholds one of them."""
+    from qpv_sante import imports
+
+    path = root.parent / form / "figures.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(TABLE[form], encoding="utf-8")
+    measure = {"label": "Part", "unit": "%", "kind": "rate", "definition": "Part.", "higher_is": "worse"}
+    declared: dict[str, Any] = {
+        "title": "Figures", "producer": "ORS", "edition": "2023", "year": 2023, "geo_level": "qpv", "geo_vintage": 2015,
+        "licence": "Licence Ouverte 2.0", "indicator": {"ors_share": measure},
+    }  # fmt: skip
+    if form == TIGHT:
+        declared |= {"licence": "restricted", "restriction": NOTICE, "secrecy": {"threshold": 11}}
+    imports.import_observations(path, source="ors", metadata=declared, root=root)
+
+
+def form_in_use() -> str:
+    """The import as a user reads it: figures and notice of one form, nothing, or a mixture, in words."""
+    import qpv_sante as qs
+    from qpv_sante.errors import UnknownNameError
+
+    try:
+        frame = qs.load_observations("ors_share")
+    except UnknownNameError:
+        return "none"
+    values = [None if value != value else round(float(value), 6) for value in frame["value"]]
+    notices = frame.attrs.get("restrictions", [])
+    for form, notice in ((OPEN, []), (TIGHT, [NOTICE])):
+        if (values, notices) == (SHOWN[form], notice):
+            return form
+    return f"a mixture: {values} under {notices}"
+
+
+def forms_on_disk(root: Path) -> set[str]:
+    """The forms of the import that any build has, whatever its manifest says."""
+    import pandas as pd
+
+    found = set()
+    for path in (root / "processed").rglob("ors.parquet"):
+        values = [None if value != value else round(float(value), 6) for value in pd.read_parquet(path)["value"]]
+        found.add(next((form for form, shown in SHOWN.items() if shown == values), f"other: {values}"))
+    return found
+
+
+def _pair(root: Path) -> str:
+    from refreshing import AFTER, BEFORE, Folder
+
+    pair = Folder(root).pair()
+    return {BEFORE: "old", AFTER: "new"}.get(pair, f"a mixture: {pair}")
+
+
+def _snapshot_of(root: Path) -> str:
+    from refreshing import CHANGE, ONE
+
+    from qpv_sante import durable, store
+
+    found = store.Store(durable.whole_folder(root.parent / f"{root.name}-snapshot"), "snapshot")
+    if problems := found.problems():
+        return f"damaged: {problems}"
+    rates = found.observations(ONE, indicator="poverty_rate").set_index("geo_code")["value"]
+    return "new" if rates.get("QN03401M") == float(CHANGE[1][-2:]) else "old"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is killed: where it starts, what it does, and what is read before and after it."""
+
+    base: str
+    run: Callable[[Path], object]
+    read: Callable[[Path], str]
+    states: tuple[str, str]
+
+
+def _run_refresh(root: Path) -> object:
+    from refreshing import refresh
+
+    from qpv_sante.refresh.outcome import FAILED
+
+    report = refresh(root=root)
+    if report.exit_code() == FAILED:
+        raise AssertionError(f"refresh: {report.problem} {report.frame().to_dict('records')}")
+    return report
+
+
+def _run_build(root: Path) -> object:
+    from refreshing import EDITION, ONE, OTHER, OTHER_EDITION, Folder
+
+    from qpv_sante import pipeline
+
+    for key in (EDITION, OTHER_EDITION):  # a build takes a new file only where there is none
+        Folder(root).raw(key).unlink(missing_ok=True)
+    report = pipeline.build([ONE, OTHER], root=root, accept_changes=True)
+    if report.failures:
+        raise AssertionError(f"build: {report.failures}")
+    return report
+
+
+def _run_remove(root: Path) -> object:
+    from qpv_sante import imports
+    from qpv_sante.errors import UnknownNameError
+
+    with contextlib.suppress(UnknownNameError):  # gone already
+        return imports.remove_import("ors", root=root)
+    return None
+
+
+def _run_rollback(root: Path) -> object:
+    from qpv_sante import builds
+
+    return builds.rollback(root) if _pair(root) == "new" else None
+
+
+def _run_snapshot(root: Path) -> object:
+    from qpv_sante.snapshot import write_snapshot
+
+    return write_snapshot(root.parent / f"{root.name}-snapshot", root=root)
+
+
+def _run_verify(root: Path) -> object:
+    from qpv_sante.integrity import verify
+
+    return verify(root)
+
+
+OPERATIONS = {
+    "refresh": Operation("before", _run_refresh, _pair, ("old", "new")),
+    "build": Operation("before", _run_build, _pair, ("old", "new")),
+    "import": Operation("before", lambda root: bring(root, TIGHT), lambda root: form_in_use(), (OPEN, TIGHT)),
+    "remove": Operation("tight", _run_remove, lambda root: form_in_use(), (TIGHT, "none")),
+    "rollback": Operation("after", _run_rollback, _pair, ("new", "old")),
+    "snapshot": Operation("after", _run_snapshot, _snapshot_of, ("old", "new")),
+    "verify": Operation("after", _run_verify, _pair, ("new", "new")),
+}
+
+
+def _base(root: Path, order: dict[str, Any]) -> dict[str, Any]:
+    """Two sources, more builds than are kept, and an import under an open licence."""
+    from refreshing import ONE, OTHER
 
     from qpv_sante import builds, pipeline
 
     failures = pipeline.build([ONE, OTHER], root=root).failures
+    bring(root, OPEN)
     for _ in range(2):  # as many as are kept: the next one prunes
         with builds.new_build(root):
             pass
-    # a refresh on a copy, for the modules that it needs
-    shutil.copytree(root, copy := root.with_name("warm"))
-    os.environ["QPV_SANTE_DATA"] = str(copy)
-    Folder(copy).raw(EDITION).unlink()
-    (copy / "processed" / "CURRENT").unlink()
-    refresh(root=copy)
-    Folder(copy).pair()
-    return {"failures": failures, "modules": list(sys.modules)}
+    return {"failures": failures}
 
 
-def _refresh(root: Path, order: dict[str, Any]) -> dict[str, Any]:
-    from refreshing import refresh
+def _further(root: Path, order: dict[str, Any]) -> dict[str, Any]:
+    """The folders that the other operations start from, once the producers have changed; and what children import."""
+    base = root.parent / "before"
+    for name, step in (("tight", lambda: bring(root.parent / "tight", TIGHT)), ("after", None)):
+        copy = Path(shutil.copytree(base, root.parent / name))
+        os.environ["QPV_SANTE_DATA"] = str(copy)
+        (step or (lambda to=copy: _run_refresh(to)))()
+    warm = Path(shutil.copytree(base, root.parent / "warm"))
+    os.environ["QPV_SANTE_DATA"] = str(warm)
+    (warm / "processed" / "CURRENT").unlink()
+    _run_refresh(warm)
+    _check(warm, {"of": "rollback"})
+    return {"modules": list(sys.modules)}
 
+
+def _operate(root: Path, order: dict[str, Any]) -> dict[str, Any]:
+    os.environ["QPV_SANTE_DATA"] = str(root)
+    operation = OPERATIONS[order["of"]]
     hooks = Hooks(order.get("point"))
     hooks.install()
     began = time.perf_counter()
-    code = refresh(root=root).exit_code()
-    return {"code": code, "points": hooks.points, "seconds": time.perf_counter() - began}
+    operation.run(root)
+    return {"points": hooks.points, "seconds": time.perf_counter() - began}
+
+
+def _told_wrong(root: Path) -> list[str]:
+    from qpv_sante.integrity import verify
+
+    frame = verify(root, lang="en").frame()
+    bad = frame[frame["status"].isin(["damaged", "absent", "unrecorded"]) & (frame["place"] != "snapshot")]
+    return [f"verify tells {one['name']} as {one['status']}" for one in bad.to_dict("records")]
 
 
 def _check(root: Path, order: dict[str, Any]) -> dict[str, Any]:
-    """What a killed refresh left: the state of the store, and every way in which it is not right."""
-    from refreshing import AFTER, BEFORE, EDITION, OTHER_EDITION, Folder, refresh
+    """What a killed run left: the state that is read, and every way in which it is not right."""
+    from refreshing import Folder
 
-    from qpv_sante.refresh.outcome import CHANGED, FAILED, NOTHING
+    from qpv_sante import builds
+    from qpv_sante.errors import StoreError
+    from qpv_sante.integrity import verify
 
     os.environ["QPV_SANTE_DATA"] = str(root)
-    folder, states, wrong = Folder(root), {BEFORE: "old", AFTER: "new"}, []
-    state = states.get(folder.pair(), f"a mixture: {folder.pair()}")
-    if problems := folder.current.problems():
-        wrong.append(f"damaged: {problems}")
-    for key in (EDITION, OTHER_EDITION):  # a file of either state, whatever the record says
-        if not folder.raw(key).is_file():
-            wrong.append(f"{key}: no raw file")
-    report = refresh(root=root)
-    if report.exit_code() == FAILED:
-        wrong.append(f"next refresh: {report.problem} {report.frame().to_dict('records')}")
-    if state == "old" and report.exit_code() != CHANGED:
-        wrong.append(f"next refresh: exit code {report.exit_code()}, new figures not taken")
-    if folder.pair() != AFTER:
-        wrong.append(f"after the next refresh: {folder.pair()}")
-    folder.check()
-    if (code := refresh(root=root).exit_code()) != NOTHING:
-        wrong.append(f"the refresh after that: exit code {code}")
-    return {"state": state, "wrong": wrong if state in states.values() else [state, *wrong]}
+    folder, what = Folder(root), order["of"]
+    operation = OPERATIONS[what]
+    state, wrong = operation.read(root), []
+    if state not in operation.states:
+        wrong.append(state)
+    wrong += [f"{table}: {problem}" for table, problem in folder.current.problems().items()]
+    # a build begins by taking the raw files away here: those are absent, as they would be for any reader
+    wrong += [] if what == "build" else _told_wrong(root)
+    left = int((verify(root).frame()["status"] == "leftover").sum())
+    if what in ("import", "remove") and state == operation.states[1]:
+        with contextlib.suppress(StoreError):  # no earlier build is a way back too
+            builds.rollback(root)
+        if (back := operation.read(root)) != state:
+            wrong.append(f"a rollback brings back: {back}")
+    operation.run(root)
+    if (then := operation.read(root)) != operation.states[1]:
+        wrong.append(f"after the next run: {then}")
+    if what in ("import", "remove") and (forms := forms_on_disk(root)) - {operation.states[1]}:
+        wrong.append(f"after the next run, on the disk: {forms}")
+    if what not in ("verify", "snapshot"):
+        wrong += [f"left after the next run: {one}" for one in folder.strays()]
+        frame = verify(root, lang="en").frame()
+        rest = frame[(frame["status"] != "sound") & (frame["status"] != "rolled_back")]
+        wrong += [f"verify after the next run: {one['name']} {one['status']}" for one in rest.to_dict("records")]
+    return {"state": state, "left": left, "wrong": wrong}
 
 
-ORDERS = {"build": _build, "refresh": _refresh, "check": _check}
+ORDERS = {"base": _base, "further": _further, "operate": _operate, "check": _check}
 
 
 def _serve() -> None:
@@ -196,16 +377,23 @@ def _serve() -> None:
 
 @dataclass(frozen=True)
 class Killed:
-    """What a kill left."""
+    """What a kill left: the state that is read, files for the next run to take away, and what is wrong."""
 
+    operation: str
     where: str
     killed: bool
     state: str
+    left: int
     problem: str
+
+    @property
+    def outcome(self) -> str:
+        """As before or as after and nothing left (held), with leftovers that `verify` tells (told), or neither."""
+        return "lost" if self.problem else "told" if self.left else "held"
 
 
 class Killer:
-    """A server of producers, a folder built before they changed, and refreshes of its copies that are killed."""
+    """A server of producers, folders built before and after they changed, and operations on copies that are killed."""
 
     def __enter__(self) -> Killer:
         from pytest_httpserver import HTTPServer
@@ -229,10 +417,12 @@ class Killer:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.base, self.number, self.seconds = self.work / "base", 0, 0.0
-        said = self.order("build", self.base)
+        self.number, self.seconds = 0, {}  # type: int, dict[str, float]
+        said = self.order("base", self.work / "before")
         assert said.get("failures") == {}, said
         change_both(self.producers)
+        said = self.order("further", self.work / "none")
+        assert "wrong" not in said, said
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -251,34 +441,43 @@ class Killer:
         said: dict[str, Any] = json.loads(self.process.stdout.readline())
         return said
 
-    def _copy(self) -> Path:
+    def _copy(self, operation: str) -> Path:
+        from qpv_sante import store
+
         self.number += 1
         root = self.work / str(self.number)
-        shutil.copytree(self.base, root)
+        shutil.copytree(self.work / OPERATIONS[operation].base, root)
+        if operation == "snapshot":
+            shutil.copytree(store.snapshot_dir(), self.work / f"{root.name}-snapshot")
         return root
 
-    def points(self) -> list[str]:
-        """Places where a refresh may be killed, by stage, in order; its duration is measured on the way."""
-        root = self._copy()
-        self.order("refresh", root)  # the first one reads from a cold disk
+    def _remove(self, root: Path) -> None:
+        for path in self.work.glob(f"{root.name}-snapshot*"):
+            shutil.rmtree(path)
         shutil.rmtree(root)
-        root = self._copy()
-        done = self.order("refresh", root)
-        shutil.rmtree(root)
-        self.seconds = done["seconds"]
+
+    def points(self, operation: str = "refresh") -> list[str]:
+        """Places where an operation may be killed, by stage, in order; its duration is measured on the way."""
+        for _ in range(2):  # the first one reads from a cold disk
+            root = self._copy(operation)
+            done = self.order("operate", root, of=operation)
+            self._remove(root)
+            assert "wrong" not in done, done
+        self.seconds[operation] = done["seconds"]
         return list(done["points"])
 
-    def kill(self, *, point: int | None = None, delay: float | None = None) -> Killed:
-        """Refresh a copy, killed at its n-th write or after a delay, and look at what is left."""
-        root = self._copy()
-        done = self.order("refresh", root, point=point, delay=delay)
-        found = self.order("check", root)
-        shutil.rmtree(root)
-        where = f"point {point}" if point else f"after {delay:.3f} s"
+    def kill(self, operation: str = "refresh", *, point: int | None = None, delay: float | None = None) -> Killed:
+        """Run an operation on a copy, killed at its n-th change of the disk or after a delay; look at what is left."""
+        root = self._copy(operation)
+        done = self.order("operate", root, of=operation, point=point, delay=delay)
+        found = self.order("check", root, of=operation)
+        self._remove(root)
+        where = f"{operation}, point {point}" if point else f"{operation}, after {delay} s"
         problems = [f"{where}: {one}" for one in [*done.get("wrong", []), *found.get("wrong", [])]]
         if found["killed"]:
             problems.append(f"{where}: the check did not end")
-        return Killed(where, done["killed"], found.get("state", "?"), "\n".join(problems))
+        state, left = found.get("state", "?"), found.get("left", 0)
+        return Killed(operation, where, done["killed"], state, left, "\n".join(problems))
 
 
 if __name__ == "__main__":

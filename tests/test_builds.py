@@ -390,6 +390,8 @@ def test_manifest_of_before_the_copies_is_no_fault(tmp_path: Path) -> None:
         lambda said: said["sources"]["a"].update(editions={"2021": {}}),
         lambda said: said["sources"]["a"].update(editions={"2021": {"sha256": 3}}),
         lambda said: said["sources"]["a"].update(tables="codes/a"),
+        lambda said: said["sources"]["a"].update(record=3),
+        lambda said: said["sources"]["a"].update(record={"source": 3}),
         lambda said: said.update(files=[]),
         lambda said: said.update(sources=None),
     ],
@@ -407,20 +409,30 @@ def test_manifest_of_another_form_is_damaged(tmp_path: Path, change: Any) -> Non
         target.abandon()
 
 
-def test_purge_leaves_no_figure_in_a_build_that_cannot_be_read(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"code": ["1"]})
-    with builds.new_build(tmp_path) as target:
-        target.put("observations/mine", frame)
-        target.sources["mine"] = {"editions": {}}
+def mine(root: Path, value: int | None, *, restriction: str = "", build: bool = False) -> None:
+    """Bring in an import of one figure, or remove it."""
+    with builds.new_build(root) as target:
+        if value is None:
+            target.forget("mine")
+        else:
+            said = {"editions": {}, "record": {"source": {"restriction": restriction}}}
+            target.bring("mine", pd.DataFrame({"code": [str(value)]}), said)
+
+
+def figures(root: Path) -> list[str]:
+    """The figure of the import in each build that is kept, whatever its manifest says."""
+    paths = sorted((root / "processed").rglob("mine.parquet"))
+    return [pd.read_parquet(path)["code"].iloc[0] for path in paths]
+
+
+def test_removal_leaves_no_figure_in_a_build_that_cannot_be_read(tmp_path: Path) -> None:
+    mine(tmp_path, 1)
     lost = tmp_path / "processed" / "builds" / make(tmp_path, a=1)
     make(tmp_path, a=2)
     break_manifests(lost)
-    with builds.new_build(tmp_path) as target:
-        target.drop("observations/mine")
-        target.sources.pop("mine")
-    assert len(list(tmp_path.rglob("mine.parquet"))) == 2  # the first build was pruned
-    builds.purge("mine", tmp_path)
-    assert not list(tmp_path.rglob("mine.parquet"))
+    assert figures(tmp_path) == ["1", "1", "1"]
+    mine(tmp_path, None)
+    assert figures(tmp_path) == []
     for folder in (path for path in (tmp_path / "processed" / "builds").iterdir() if path != lost):
         assert "mine" not in manifests.load(folder / "manifest.copy.json")["sources"]
         assert manifests.faults(folder) == {}
@@ -449,7 +461,9 @@ def test_everything_is_on_the_disk_before_it_is_in_use(tmp_path: Path, monkeypat
         if Path(target).name == "CURRENT":
             build = tmp_path / "processed" / "builds" / Path(source).read_text().strip()
             old = {identity(path) for one in build.parent.iterdir() if one != build for path in one.rglob("*.parquet")}
-            paths = [build.parent, build, *build.rglob("*"), Path(source)]
+            # the mark that goes right after has no content
+            inside = [path for path in build.rglob("*") if path.name != history.PENDING]
+            paths = [build.parent, build, *inside, Path(source)]
             waiting.extend(str(path) for path in paths if identity(path) not in synced | old)
             waiting.append("pointer")
         genuine_replace(source, target)

@@ -777,15 +777,42 @@ def test_removal_refuses_what_is_not_an_import(bring: Import) -> None:
         qs.remove_import("ors@2022")
 
 
-def test_damaged_record_is_told_and_can_be_removed(bring: Import, caplog: pytest.LogCaptureFixture) -> None:
+def change_record(change: Callable[[dict[str, Any]], object]) -> None:
+    """Have the manifest in use say something else of the import, sealed as if it had been written so."""
+    build = store.current_store()
+    assert build is not None
+    manifest = manifests.read(build.path)
+    change(manifest["sources"])
+    manifests.write(build.path, manifest)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sources: sources["ors"].pop("record"),
+        lambda sources: sources["ors"]["record"]["source"].update(id=3),
+        lambda sources: sources["ors"]["record"]["source"].update(id="other"),
+        lambda sources: sources["ors"]["record"].update(unknown=1),
+        lambda sources: sources["ors"]["record"]["source"].update(vintage=[]),
+        lambda sources: sources["ors"]["editions"]["2023"].update(secrecy=None),
+    ],
+    ids=["absent", "type", "of another", "unknown key", "editions", "no rule"],
+)
+def test_damaged_record_is_told_and_can_be_removed(
+    change: Callable[[dict[str, Any]], object], bring: Import, caplog: pytest.LogCaptureFixture
+) -> None:
     bring(QPV)
-    records.record_path("ors").write_text("[source]\nid = 3\n", encoding="utf-8")
+    assert qs.verify().sound
+    change_record(change)
     with caplog.at_level(logging.WARNING):
         assert "ors" not in catalogue().sources
     assert "record of the import 'ors' is damaged" in caplog.text
     assert "qpv-sante import --remove ors" in caplog.text
+    told = qs.verify(lang="en").problems()
+    assert told["name"].str.endswith("manifest.json: ors").tolist() == [True]
+    assert "figures.csv" in told["advice"].iloc[0]
     assert qs.remove_import("ors") == ["ors@2023"]
-    assert not records.record_path("ors").exists()
+    assert qs.verify().sound
 
 
 def test_import_that_no_longer_agrees_with_the_package_is_left_out(
@@ -793,14 +820,17 @@ def test_import_that_no_longer_agrees_with_the_package_is_left_out(
 ) -> None:
     """A later release may take a name that an import has."""
     bring(QPV)
-    path = records.record_path("ors")
-    path.with_name("insee_filosofi_qpv.toml").write_text(
-        path.read_text(encoding="utf-8").replace('id = "ors"', 'id = "insee_filosofi_qpv"'), encoding="utf-8"
-    )
+
+    def rename(sources: dict[str, Any]) -> None:
+        taken = json.loads(json.dumps(sources["ors"]).replace('"ors"', '"insee_filosofi_qpv"'))
+        sources["insee_filosofi_qpv"] = taken
+
+    change_record(rename)
     with caplog.at_level(logging.WARNING):
         assert not catalogue().sources["insee_filosofi_qpv"].imported
     assert "bears the name of a source that exists" in caplog.text
     assert "ors" in catalogue().sources
+    assert not qs.verify().sound
 
 
 def test_core_catalogue_stays_strict(tmp_path: Path) -> None:

@@ -311,7 +311,8 @@ def share_held(rate, people, measures, repeats, **options):
 def test_intervals_of_spread_hold_equality(rate, number, size):
     """Where all groups are equal, error alone makes a spread: the intervals must still hold none (0.45 to 0.72 before).
 
-    benchmarks/coverage_inequality.py measures them all, on more scenes; 0.95 less four standard errors of 120 samples is 0.87.
+    benchmarks/coverage_inequality.py measures them all, on more scenes; 0.95 less four standard errors of 120 samples
+    is 0.87.
     """
     measures = ["bgv", "bgsd", "mdmw", "idisw", "ti", "mdbu", "d", "par", "paf"]
     held = share_held(np.full(number, rate), np.full(number, size), measures, 120)

@@ -19,7 +19,7 @@ import python_calamine
 import qpv_sante
 from qpv_sante import content, manifests, store
 from qpv_sante.catalogue import Table
-from qpv_sante.errors import DownloadError, SchemaError
+from qpv_sante.errors import DownloadError, SchemaError, StoreError
 from qpv_sante.imports import import_observations
 from qpv_sante.integrity import COLUMNS, STATUSES, Verification, verify
 from qpv_sante.readers.cells import read_text_sheet
@@ -46,7 +46,9 @@ def faults(done: Verification) -> list[tuple[str, ...]]:
 
 
 def in_use(data: Path) -> Path:
-    return data / "processed" / "builds" / (data / "processed" / "CURRENT").read_text().strip()
+    current = store.build_in_use(data / "processed")
+    assert current is not None
+    return current.path
 
 
 def flip(path: Path, at: int = -20) -> None:
@@ -227,7 +229,9 @@ def test_folder_in_place_of_current_is_reported(data):
 def test_current_may_not_leave_the_folder_of_builds(data, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (data / "processed" / "CURRENT").write_text("../../../elsewhere")
-    assert row(verify(data), "processed", "CURRENT")["got"] == "../../../elsewhere"
+    assert "'../../../elsewhere' is not the name of a build" in row(verify(data), "processed", "CURRENT")["got"]
+    with pytest.raises(StoreError, match="is not the name of a build"):
+        store.current_store(data)
 
 
 def test_store_behind_the_raw_files_is_reported(data):

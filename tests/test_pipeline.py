@@ -619,11 +619,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "format 99, expected 1",
     ),
     "no manifest": (lambda path: [one.unlink() for one in path.glob("manifest*")], "No manifest"),
-    "missing table": (
-        lambda path: (path / "codes" / "qpv.parquet").unlink(),
-        "qpv.parquet: .* bytes expected, got None",
-    ),
-    "cut table": (lambda path: os.truncate(path / "zones" / "qpv_2015.parquet", 10), "bytes expected, got 10"),
     "no build": (lambda path: path.rename(path.with_name("elsewhere")), "No manifest"),
     "empty pointer": (lambda path: (path.parents[1] / "CURRENT").write_text(""), "No manifest"),
 }
@@ -644,6 +639,59 @@ def test_damaged_store_falls_back_on_the_snapshot(
     assert re.search(message, caplog.text)
     with pytest.raises(StoreError, match="qpv-sante refresh"):
         store.current_store()
+
+
+def _flip(path: Path) -> None:
+    """Change one bit; neither the size nor the date tells."""
+    state, raw = path.stat(), bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.unlink()  # builds share files by hard links
+    path.write_bytes(raw)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+TABLE_DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: path.unlink(),
+    "cut": lambda path: os.truncate(path, 10),
+    "one bit": _flip,
+}
+
+
+@pytest.mark.parametrize("damage", TABLE_DAMAGES)
+def test_damaged_table_is_refused_and_the_snapshot_serves_for_its_source(
+    workspace: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once, and nothing else of the build is given up."""
+    current = store.current_store()
+    assert current is not None
+    TABLE_DAMAGES[damage](current.path / "observations" / f"{ONE}.parquet")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            frame = qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2024)
+            other = qs.load_observations("population", geo_level="qpv", source=OTHER)
+    assert frame.attrs["origin"][ONE].startswith("snapshot of")
+    assert len(frame) > 1000
+    assert other.attrs["origin"][OTHER].startswith("processed of")
+    told = [record.getMessage() for record in caplog.records if ONE in record.getMessage()]
+    assert len(told) == 1
+    assert re.search(f"{ONE}.parquet is not as it was written.*read from the snapshot.*qpv-sante refresh", told[0])
+    with pytest.raises(StoreError, match=r"cannot be read.*qpv-sante refresh"):
+        current.observations(ONE)
+    assert qs.list_sources().set_index("id").loc[ONE, "status"].startswith("snapshot of")
+    names = qs.verify().problems()["name"]
+    assert names.tolist() == [f"{current.path.name}/observations/{ONE}.parquet"]
+
+
+def test_tables_of_one_source_are_given_up_together(workspace: Path) -> None:
+    """Outlines of one edition beside the names of another would contradict each other."""
+    current = store.current_store()
+    assert current is not None
+    tables = current.manifest["sources"]["territories"]["tables"]
+    assert len(tables) > 1
+    assert {store.find_store(table).kind for table in tables} == {"processed"}
+    _flip(current.path / f"{tables[0]}.parquet")
+    assert {store.find_store(table).kind for table in tables} == {"snapshot"}
+    assert store.find_store(f"observations/{ONE}").kind == "processed"
 
 
 def test_build_after_a_damaged_one_takes_over_what_is_sound(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:

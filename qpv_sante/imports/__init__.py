@@ -7,6 +7,7 @@ stays in the data folder: it is never embedded in the package, and a restriction
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Mapping
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pandas as pd
 
-from qpv_sante import builds, observations, store
+from qpv_sante import builds, manifests, observations, store
 from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, core_catalogue
-from qpv_sante.content import sha256_of
+from qpv_sante.content import read_regular
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.imports import records
 from qpv_sante.imports.metadata import NAME_FORM, is_reserved, load_metadata
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _RESERVED = ("territories", "outlines")
+_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,15 @@ def import_observations(
     UnknownNameError
         A name that is taken or ill-formed, an unknown level or suffix.
     StoreError
-        The file cannot be read, the data folder cannot be written, or the edition is another file's.
+        The file cannot be read or is not a regular one, another run is writing, the data folder cannot be written,
+        or the edition is another file's.
 
     Notes
     -----
-    Nothing is stored unless everything is right. The store keeps the table, not the file: what secrecy
-    withheld is nowhere in the data folder. Later builds keep imports as they are.
+    Nothing is stored unless everything is right; figures, record, restriction and secrecy rule are put in use in one
+    step, and the earlier figures of the edition are erased from the builds that are kept. The store keeps the table,
+    not the file: what secrecy withheld is nowhere in the data folder. Restricted figures are readable by their owner
+    only. Later builds keep imports as they are.
 
     Examples
     --------
@@ -164,36 +169,38 @@ def import_observations(
     declared = load_metadata(metadata)
     _check_name(source)
     try:
-        content = path.read_bytes()
+        content = read_regular(path, _MAX_BYTES)
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
-    draft = make_draft(path, content, source, mapping, declared, root)
+        raise StoreError(f"{path} cannot be read: {error}. Nothing was stored.") from error
+    # a file that is refused is refused before anything is written, and without waiting for anybody
+    with store.afresh():
+        seen = _state(root)
+        draft = make_draft(path, content, source, mapping, declared, root)
     key = f"{source}@{draft.edition}"
-    with builds.new_build(root) as target:
-        record, replaced = _record(source, draft, path.name, target, root)
-        _check_against_catalogue(draft.frame, record, key, root, where=path.name)
-        name = f"observations/{source}"
-        target.put(name, observations.concat([*_kept_editions(target, name, record, key), draft.frame]))
+    with builds.new_build(root) as target, store.afresh():
+        if _state(root) != seen:  # what it was held against is not what is in use any more
+            draft = make_draft(path, content, source, mapping, declared, root)
+        record, replaced = _record(source, draft, path.name, target)
+        _check_against_catalogue(draft.frame, record, key, target, where=path.name)
+        kept = _kept_editions(target, f"observations/{source}", record, key)
         editions = target.sources.get(source, {}).get("editions", {})
         editions = {one.id: editions[one.id] for one in record.source.vintage if one.id in editions}
         editions[draft.edition] = {
             "url": path.name,
-            "sha256": sha256_of(path),
+            "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
             "counts": draft.counts,
+            "secrecy": msgspec.to_builtins(declared.secrecy),
         }
-        target.sources[source] = {
+        told = {
             "title": record.source.title,
             "producer": record.source.producer,
             "licence": record.source.licence,
-            "imported": True,
             "editions": editions,
-            "rows": target.rows(name),
+            "record": records.plain(record),
         }
-    # after the figures: a record without figures would promise what cannot be read
-    records.save_record(record, root)
-    builds.purge(source, root)
+        target.bring(source, observations.concat([*kept, draft.frame]), told)
     log.info("%s imported from %s", key, path.name)
     rows = draft.frame.groupby("indicator", observed=True).size()
     flags = draft.frame["flag"].astype("str").value_counts()
@@ -244,36 +251,39 @@ def remove_import(source: str, *, root: Path | None = None) -> list[str]:
     """
     root = root or store.data_dir()
     name, _, edition = source.partition("@")
-    path = records.record_path(name, root) if re.fullmatch(NAME_FORM, name) else None
-    current = store.current_store(root) if (store.processed_dir(root) / "CURRENT").is_file() else None
-    stored = current.manifest["sources"].get(name, {}) if current else {}
-    if path is None or not (path.is_file() or stored.get("imported")):
-        imported = [stamp[0].stem for stamp in records.record_stamps(root)]
-        kind = "is downloaded and built, not imported" if name in core_catalogue().sources else "is not an import"
-        raise UnknownNameError(f"{name!r} {kind}. {did_you_mean(name, imported)}")
-    removed = list(stored.get("editions", {}))
-    if edition and edition not in removed:
-        raise UnknownNameError(f"{name!r} has no edition {edition!r}. {did_you_mean(edition, removed)}")
-    rest = [one for one in removed if edition and one != edition]
-    record = records.load_record(path) if rest else None
-    # before the figures: the catalogue must not promise what is being erased
-    if record is not None:
-        records.save_record(_without(record, edition), root)
-    else:
-        path.unlink(missing_ok=True)
-    if stored:
-        with builds.new_build(root) as target:
-            table = f"observations/{name}"
-            frame = pd.read_parquet(target.path / f"{table}.parquet") if rest and target.holds(table) else None
-            target.drop(table)
-            entry = target.sources.pop(name, {})
-            if frame is not None:
-                kept = frame[frame["source"].astype("str") != f"{name}@{edition}"].reset_index(drop=True)
-                target.put(table, kept)
-                editions = {one: entry["editions"][one] for one in rest}
-                target.sources[name] = {**entry, "editions": editions, "rows": len(kept)}
-    builds.purge(name, root)
-    return [f"{name}@{one}" for one in removed if not edition or one == edition]
+    if not store.processed_dir(root).is_dir():
+        raise _no_import(name, [])
+    with builds.new_build(root) as target:
+        stored = records.imported(target.sources)
+        if name not in {*stored, *target.missing_imports}:
+            raise _no_import(name, [*stored, *target.missing_imports])
+        entry = stored.get(name, {"editions": {}})
+        removed = list(entry["editions"])
+        if edition and edition not in removed:
+            raise UnknownNameError(f"{name!r} has no edition {edition!r}. {did_you_mean(edition, removed)}")
+        if not edition or removed == [edition]:
+            target.forget(name)
+            return [f"{name}@{one}" for one in removed]
+        record = _without(records.read_record(name, entry), edition)
+        frame = pd.read_parquet(target.path / f"observations/{name}.parquet")
+        kept = frame[frame["source"].astype("str") != f"{name}@{edition}"].reset_index(drop=True)
+        editions = {one: entry["editions"][one] for one in removed if one != edition}
+        target.bring(name, kept, {**entry, "editions": editions, "record": records.plain(record)})
+        return [f"{name}@{edition}"]
+
+
+def _no_import(name: str, valid: list[str]) -> UnknownNameError:
+    kind = "is downloaded and built, not imported" if name in core_catalogue().sources else "is not an import"
+    return UnknownNameError(f"{name!r} {kind}. {did_you_mean(name, valid)}")
+
+
+def _state(root: Path) -> tuple[object, ...]:
+    """Which build an import is held against; none where it is lost, and then another one is gone on from."""
+    try:
+        current = store.current_store(root)
+    except StoreError:
+        return (None, "lost")
+    return (current.path, manifests.stamp(current.path)) if current else ()
 
 
 def _check_name(source: str) -> None:
@@ -287,18 +297,16 @@ def _check_name(source: str) -> None:
         )
 
 
-def _record(
-    source: str, draft: Draft, file: str, target: builds.Build, root: Path
-) -> tuple[records.ImportRecord, bool]:
+def _record(source: str, draft: Draft, file: str, target: builds.Build) -> tuple[records.ImportRecord, bool]:
     """The source's record with this edition, and whether it replaces one."""
-    path = records.record_path(source, root)
+    entry = target.sources.get(source, {})
     before = None
-    if path.is_file():
+    if entry:
         try:
-            before = records.load_record(path)
+            before = records.read_record(source, entry)
         except CatalogueError as error:
             log.warning("%s Its other editions are left out.", error)
-    editions = target.sources.get(source, {}).get("editions", {})
+    editions = entry.get("editions", {})
     there = editions.get(draft.edition)
     if there and there["url"] != file:
         raise StoreError(
@@ -361,13 +369,13 @@ def _without(record: records.ImportRecord, edition: str) -> records.ImportRecord
 
 
 def _check_against_catalogue(
-    frame: pd.DataFrame, record: records.ImportRecord, key: str, root: Path, *, where: str
+    frame: pd.DataFrame, record: records.ImportRecord, key: str, target: builds.Build, *, where: str
 ) -> None:
     """Refuse what contradicts the catalogue with the other imports; check the table's rules."""
     from qpv_sante.imports.checks import check_new
 
-    others = [path for path, _, _ in records.record_stamps(root) if path.stem != record.source.id]
-    known: Catalogue = records.merge(records.with_records(core_catalogue(), others), record)
+    others = {name: entry for name, entry in target.sources.items() if name != record.source.id}
+    known: Catalogue = records.merge(records.with_imports(core_catalogue(), others)[0], record)
     check_new(frame, known, key, where=where)
     observations.validate(frame, where=f"{key}, {where}", known=known)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from qpv_sante import loading, observations
+from qpv_sante import loading, observations, store
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Table, Withheld, core_catalogue
 from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
 from qpv_sante.geography import check_level
@@ -145,7 +145,7 @@ def make_draft(
     else:
         found = _from_template(path, content, mapping, declared, where)
     declared, frame = found.declared, found.frame
-    known = records.with_records(core_catalogue(), [path for path, _, _ in records.record_stamps(root)])
+    known = records.catalogue_of(store.serving_build(root))
     indicators, defined = _indicators(frame, declared, known, where)
     places = loading.gazetteer(root)
     typed = frame["geo_code"].str.contains(":", regex=False)

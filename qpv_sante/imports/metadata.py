@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from qpv_sante.catalogue import Indicator, Kind
+from qpv_sante.content import MAX_DECLARED, read_regular
 from qpv_sante.errors import CatalogueError, SchemaError, did_you_mean
 from qpv_sante.observations import FLAGS, MISSING_FLAGS
 
@@ -154,8 +155,8 @@ def load_metadata(given: Path | str | Mapping[str, Any] | None) -> Metadata:
         where = path.name
         try:
             # Notepad writes a byte-order mark
-            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            document = tomllib.loads(read_regular(path, MAX_DECLARED).decode("utf-8-sig"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             hint = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
             raise CatalogueError(f"The metadata {where} cannot be read: {error}.{hint}") from error
     try:

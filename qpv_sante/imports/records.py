@@ -1,29 +1,25 @@
-"""What the catalogue must know of imports: one small file an imported source, merged when the catalogue is read.
+"""What the catalogue must know of imports: a record in the manifest of the build that has the figures of each.
 
-    <data root>/imports/<source>.toml     written by `import_observations`, never by people
+    manifest.json   sources.<source>.record     written by `import_observations`, with the figures
 
-The core catalogue stays as it is declared: an import adds sources, adds indicators of its own, and adds
-its levels and years to indicators that exist. It never changes a definition.
+A record and its figures are put in use together: no reader sees the one without the other. The core catalogue stays as
+it is declared: an import adds sources, adds indicators of its own, and adds its levels and years to indicators that
+exist. It never changes a definition.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from qpv_sante import store
-from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, catalogue_problems
-from qpv_sante.durable import write_whole
-from qpv_sante.errors import CatalogueError, StoreError
+from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, catalogue_problems, core_catalogue
+from qpv_sante.errors import CatalogueError
 
 log = logging.getLogger(__name__)
-_HEADER = "# Written by `qpv-sante import`, removed by `qpv-sante import --remove`. Not to be edited.\n"
 
 
 class ImportRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,70 +35,43 @@ class ImportRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     series: dict[str, list[Series]] = {}
 
 
-def records_dir(root: Path | None = None) -> Path:
-    """Folder of the records of imports."""
-    return (root or store.data_dir()) / "imports"
+def imported(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The imports among the sources of a manifest."""
+    return {name: entry for name, entry in sources.items() if entry.get("imported")}
 
 
-def record_path(source_id: str, root: Path | None = None) -> Path:
-    """File of an imported source's record."""
-    return records_dir(root) / f"{source_id}.toml"
-
-
-def record_stamps(root: Path | None = None) -> tuple[tuple[Path, int, int], ...]:
-    """Path, date and size of each record: what the merged catalogue depends on."""
-    try:
-        with os.scandir(records_dir(root)) as entries:
-            found = [(entry.path, entry.stat()) for entry in entries if entry.name.endswith(".toml")]
-    except OSError:
-        return ()
-    return tuple(sorted((Path(path), state.st_mtime_ns, state.st_size) for path, state in found))
-
-
-def load_record(path: Path) -> ImportRecord:
-    """Read a record.
+def read_record(name: str, entry: Mapping[str, Any]) -> ImportRecord:
+    """The record of an import, from what the manifest of its build says of it.
 
     Raises
     ------
     CatalogueError
-        Damaged; the message says how to be rid of it.
+        Damaged, absent, or of another import; the message says how to be rid of it.
     """
     try:
-        record = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ImportRecord)
+        record = msgspec.convert(entry["record"], ImportRecord)
         for vintage in record.source.vintage:
             record.source.tables_of(vintage)
-        return record
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        if record.source.id != name:
+            raise CatalogueError(f"it is that of {record.source.id!r}")
+        editions = {vintage.id for vintage in record.source.vintage}
+        if editions != set(entry["editions"]):
+            raise CatalogueError(f"it describes the editions {sorted(editions)}, not {sorted(entry['editions'])}")
+        if record.source.restriction and not all(one.get("secrecy") for one in entry["editions"].values()):
+            raise CatalogueError("an edition that is restricted has no secrecy rule")
+    except (KeyError, CatalogueError, msgspec.ValidationError) as error:
+        told = "it is not there" if isinstance(error, KeyError) else error
         raise CatalogueError(
-            f"The record of the import {path.stem!r} is damaged: {error}. Import the file again, or remove it: "
-            f"`qpv-sante import --remove {path.stem}`."
+            f"The record of the import {name!r} is damaged: {told}. Import the file again, or remove it: "
+            f"`qpv-sante import --remove {name}`."
         ) from error
+    return record
 
 
-def save_record(record: ImportRecord, root: Path | None = None) -> Path:
-    """Write a record, in one step.
-
-    Raises
-    ------
-    StoreError
-        The data folder cannot be written.
-    """
-    import tomli_w
-
-    path = record_path(record.source.id, root)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _HEADER + tomli_w.dumps(_plain(msgspec.to_builtins(record))))
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
-    return path
-
-
-def _plain(value: Any) -> Any:
-    """The value without what is not set: TOML has no null."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if one is not None}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+def plain(record: ImportRecord) -> dict[str, Any]:
+    """A record as the manifest holds it."""
+    content: dict[str, Any] = msgspec.to_builtins(record)
+    return content
 
 
 def merge(known: Catalogue, record: ImportRecord) -> Catalogue:
@@ -168,11 +137,33 @@ def finest(others: Mapping[str, Indicator], kept: Mapping[str, Indicator]) -> di
     }
 
 
-def with_records(known: Catalogue, paths: Iterable[Path]) -> Catalogue:
-    """A catalogue with the imports that agree with it; the others are told in the log and left out."""
-    for path in paths:
+def with_imports(known: Catalogue, sources: Mapping[str, Any]) -> tuple[Catalogue, dict[str, str]]:
+    """A catalogue with the imports of a manifest that agree with it, and what is wrong with the others.
+
+    Parameters
+    ----------
+    known : Catalogue
+    sources : mapping
+        Of the manifest.
+
+    Returns
+    -------
+    tuple of Catalogue and dict of str to str
+    """
+    problems = {}
+    for name, entry in imported(sources).items():
         try:
-            known = merge(known, load_record(path))
-        except (CatalogueError, OSError) as error:
-            log.warning("An import is left out of the catalogue. %s", error)
+            known = merge(known, read_record(name, entry))
+        except CatalogueError as error:
+            problems[name] = str(error)
+    return known, problems
+
+
+def catalogue_of(build: store.Store | None) -> Catalogue:
+    """The core catalogue with the imports of a build; those that cannot be used are told in the log and left out."""
+    if build is None:
+        return core_catalogue()
+    known, problems = with_imports(core_catalogue(), build.manifest["sources"])
+    for problem in problems.values():
+        log.warning("An import is left out of the catalogue. %s", problem)
     return known

@@ -12,7 +12,7 @@ import pandas as pd
 
 from qpv_sante import observations, store
 from qpv_sante.catalogue import Catalogue, Indicator
-from qpv_sante.errors import DisclosureError, SchemaError, StoreError
+from qpv_sante.errors import DisclosureError, SchemaError
 from qpv_sante.geography import whole_commune
 from qpv_sante.imports.secrecy import persons
 from qpv_sante.observations import TOTAL
@@ -43,19 +43,26 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
     -------
     DataFrame
         Rows of the long table, text columns as text.
+
+    Raises
+    ------
+    StoreError
+        A table that may carry them is damaged.
     """
-    current = store.current_store(root)
+    current = store.serving_build(root)
     manifest = current.manifest["sources"] if current else {}
+    stores = store.open_stores(root)
     imported = [source for source, entry in manifest.items() if entry.get("imported")]
     texts = ["indicator", "source", "geo_level", "perimeter", "sex", "age", "category", "flag"]
     frames = [observations.tidy(pd.DataFrame(columns=observations.COLUMNS)).astype(dict.fromkeys(texts, "str"))]
     for name in names:
         series = known.indicators[name].series if name in known.indicators else []
         for source in dict.fromkeys([*(one.source for one in series), *imported]):
-            try:
-                found = store.find_store(f"observations/{source}", root).observations(source, indicator=name)
-            except StoreError:  # in the catalogue, not built
+            table = f"observations/{source}"
+            if not any(one.has(table) for one in stores):  # in the catalogue, not built
                 continue
+            # one that is damaged stops the import: what it withholds could not be looked after
+            found = store.find_store(table, root).observations(source, indicator=name)
             if len(found):
                 frames.append(found.astype(dict.fromkeys(texts, "str")))
     frame = pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]
