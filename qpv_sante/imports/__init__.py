@@ -48,6 +48,8 @@ class ImportReport:
         Rows by flag.
     withheld : int
         Figures that the declared threshold withheld; those that the producer had withheld are not counted.
+    secondary : int
+        Figures withheld besides, so that none of these can be found by subtraction (`secondary = true`).
     left_out : list of str
         Headings of the file that were not read.
     replaced : bool
@@ -62,6 +64,7 @@ class ImportReport:
     indicators: dict[str, int]
     flags: dict[str, int]
     withheld: int = 0
+    secondary: int = 0
     left_out: list[str] = field(default_factory=list)
     replaced: bool = False
     restriction: str = ""
@@ -80,6 +83,12 @@ class ImportReport:
         if self.withheld:
             told = "Un chiffre retiré" if self.withheld == 1 else f"{self.withheld} chiffres retirés"
             lines.append(f"{told} par la règle de secret")
+        if self.secondary:
+            many = self.secondary > 1
+            told = f"{self.secondary} autres chiffres retirés" if many else "Un autre chiffre retiré"
+            lines.append(
+                f"{told} pour que nul chiffre secret ne se retrouve par soustraction (les plus petits d’abord)"
+            )
         if self.left_out:
             lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
         if self.restriction:
@@ -198,6 +207,7 @@ def import_observations(
         indicators={str(one): int(number) for one, number in rows.items()},
         flags={str(one): int(number) for one, number in flags.items()},
         withheld=draft.withheld,
+        secondary=draft.secondary,
         left_out=draft.left_out,
         replaced=replaced,
         restriction=declared.restriction,
