@@ -7,6 +7,7 @@ stays in the data folder: it is never embedded in the package, and a restriction
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ import pandas as pd
 
 from qpv_sante import builds, observations, store
 from qpv_sante.catalogue import Catalogue, Indicator, Series, Source, Vintage, core_catalogue
-from qpv_sante.content import sha256_of
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.imports import records
 from qpv_sante.imports.metadata import NAME_FORM, is_reserved, load_metadata
@@ -181,8 +181,7 @@ def import_observations(
         editions = {one.id: editions[one.id] for one in record.source.vintage if one.id in editions}
         editions[draft.edition] = {
             "url": path.name,
-            "sha256": sha256_of(path),
-            "bytes": len(content),
+            **_mark_of(content, draft),
             "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
             "counts": draft.counts,
         }
@@ -276,6 +275,18 @@ def remove_import(source: str, *, root: Path | None = None) -> list[str]:
                 target.sources[name] = {**entry, "editions": editions, "rows": len(kept)}
     builds.purge(name, root)
     return [f"{name}@{one}" for one in removed if not edition or one == edition]
+
+
+def _mark_of(content: bytes, draft: Draft) -> dict[str, Any]:
+    """What tells a file from another: its hash and size, unless figures of it were withheld.
+
+    Whoever knows the rest of such a file would find them by trying: a count under 11 is one of eleven hashes. The hash
+    is then that of what is published.
+    """
+    if draft.withheld or draft.secondary:
+        table = draft.frame.drop(columns="interval").astype("str").to_csv(index=False)
+        return {"sha256": hashlib.sha256(table.encode()).hexdigest()}
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def _check_name(source: str) -> None:

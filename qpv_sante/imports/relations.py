@@ -97,7 +97,8 @@ class Names:
         told += (
             "" if (low, high) == (0, _END) else f", age {low} and over" if high == _END else f", age {low}-{high - 1}"
         )
-        place = self.units[unit].replace(" ", ":", 1)
+        level, code = self.units[unit].removeprefix("qpv of ").split(" ")[:2]
+        place = f"{level}:{code}"
         return f"{self.quantities[group]} of {place}{told} in {self.years[group]}"
 
 

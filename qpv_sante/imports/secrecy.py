@@ -2,12 +2,13 @@
 
 The rule is that of a minimum frequency: a figure that rests on fewer persons than the threshold is withheld (primary
 suppression), and so is one whose complement is. What is withheld must then not be found from what is published. The
-attacker knows every published figure with its rounding, the figures stored already, the threshold, and which figures
-are under it; linear programs give the least and greatest value of each figure withheld (`feasible`). A figure is
-protected if these lie at least `threshold - 2` apart: as many whole values remain possible as a count of persons under
-the threshold may have, 1 to `threshold - 1` (sliding protection; Hundepool et al. 2012, *Statistical Disclosure
-Control*; Fischetti and Salazar-González 2001, *Management Science* 47). Where it is not, the file is refused, or other
-figures of the file are withheld (secondary suppression), the smallest first, until every one is protected.
+attacker knows every published figure with its rounding, the figures stored already, the threshold, and (to be on the
+safe side) which figures are under it; linear programs give the least and greatest value of each figure withheld
+(`feasible`). A figure is protected if these lie at least `threshold - 2` apart: as many whole values remain possible as
+a count of persons under the threshold may have, 1 to `threshold - 1` (sliding protection; Hundepool et al. 2012,
+*Statistical Disclosure Control*; Fischetti and Salazar-González 2001, *Management Science* 47). Where it is not, the
+file is refused, or other figures of the file are withheld (secondary suppression), the smallest of a sum first, until
+every one is protected.
 """
 
 from __future__ import annotations
@@ -404,33 +405,50 @@ class _Hunt:
             exposed = self._exposed(system, pending)
             if not len(exposed):
                 break
-            picked = self._picked(system, exposed) if self.rule is not None and self.rule.secondary else {}
-            lost = [cell for cell in exposed if cell not in picked]
+            first = exposed
+            if self.rule is not None and self.rule.secondary:
+                # one figure at a time among those that bear on each other: it may protect the others too
+                first = exposed[np.unique(self._parts(system)[exposed], return_index=True)[1]]
+            picked = self._picked(system, first) if self.rule is not None and self.rule.secondary else {}
+            lost = [cell for cell in first.tolist() if cell not in picked]
             if lost:
                 raise DisclosureError(self._told(system, lost, where))
             more = np.unique(np.array(list(picked.values()), dtype=np.int64))
             chosen += more.tolist()
             self._withhold(more)
+            again = np.zeros(self.relations.count, dtype=bool)
+            again[exposed] = again[self.relations.cell_of[more]] = True
             pending[:] = False
-            cells = np.isin(np.arange(self.relations.count), self.relations.cell_of[more])
-            pending[self.rows[cells[self.relations.matrix.indices]]] = True
+            pending[self.rows[again[self.relations.matrix.indices]]] = True
         return np.array(sorted(chosen), dtype=np.int64)
+
+    def _parts(self, system: System) -> Ints:
+        """Part of the equations in which each cell lies; cells that are published link nothing."""
+        from scipy import sparse
+        from scipy.sparse.csgraph import connected_components
+
+        matrix = self.relations.matrix
+        here = system.links[matrix.indices]
+        r, c = self.rows[here], matrix.indices[here]
+        size = sum(matrix.shape)
+        graph = sparse.coo_array((np.ones(len(r)), (r, matrix.shape[0] + c)), shape=(size, size))
+        return connected_components(graph, directed=False)[1][matrix.shape[0] :]
 
     def _withhold(self, more: Ints) -> None:
         """Withhold figures; a denominator goes with its figure."""
-        assert self.rule is not None  # noqa: S101 - nothing is withheld besides without a rule
         figures = self.figures
-        base = more[figures["base"].to_numpy(bool)[more]]
-        twins = figures.index[figures["row"].isin(figures["row"].to_numpy()[base]) & (figures["row"] >= 0)]
-        for at in np.union1d(more, twins):
-            if figures.loc[at, "hidden"]:
-                continue
-            size = np.inf if at in twins or figures.loc[at, "base"] else figures.loc[at, "denominator"]
-            top = np.inf if np.isnan(size) else size - self.rule.threshold
-            # that it was withheld for the others is known too: it is not under the threshold
-            low = min(float(self.rule.threshold), figures.loc[at, "low"]) if at in more else 0.0
-            figures.loc[at, ["low", "high"]] = [low, max(top, figures.loc[at, "high"])]
-            figures.loc[at, "hidden"] = True
+        base = figures["base"].to_numpy(bool)
+        row = figures["row"].to_numpy()
+        twin = (row >= 0) & np.isin(row, row[more[base[more]]])
+        # the flag does not say which figures were withheld for the others: nothing is known of it
+        size = figures["denominator"].fillna(np.inf).to_numpy(float, copy=True)
+        size[base | twin] = np.inf
+        taken = twin.copy()
+        taken[more] = True
+        taken &= ~figures["hidden"].to_numpy(bool)
+        figures["low"] = figures["low"].mask(taken, 0.0)
+        figures["high"] = figures["high"].mask(taken, size)
+        figures["hidden"] |= taken
 
     def _exposed(self, system: System, pending: Bools) -> Ints:
         """Cells that the attacker knows too well, in reach of some equations."""
@@ -490,29 +508,44 @@ class _Hunt:
         base = figures["base"].to_numpy(bool)
         free = (figures["origin"] == "file").to_numpy() & ~figures["hidden"].to_numpy(bool)
         free &= (number >= self.rule.threshold) & ((left >= self.rule.threshold) | base)
-        matrix, columns = self.relations.matrix, self.columns
+        room = np.where(system.links, system.upper - system.lower, 0.0)
         found: dict[int, int] = {}
-        for cell in exposed.tolist():
-            seen_rows: set[int] = set()
+        for cell, width in zip(exposed.tolist(), self._width(exposed).tolist(), strict=True):
+            seen: set[int] = set()
             reach = {cell}
-            for _ in range(_STEPS):
-                rows = {
-                    int(row) for one in reach for row in columns.indices[columns.indptr[one] : columns.indptr[one + 1]]
-                }
-                rows -= seen_rows
-                if not rows:
-                    break
-                seen_rows |= rows
-                near = np.unique(
-                    np.concatenate([matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]] for row in rows])
-                )
-                listed = self.figure_of[near]
-                able = listed[(listed >= 0) & free[np.maximum(listed, 0)]]
+            for step in range(_STEPS):
+                rows = {int(row) for one in reach for row in self._rows_with(one)} - seen
+                seen |= rows
+                if not step:
+                    # first where the others that are withheld leave it no room
+                    tight = {row for row in rows if self._room(row, cell, room) < width - _CLOSE}
+                    able = self._able(tight, free)
+                    rows = tight if len(able) else rows
+                able = self._able(rows, free)
                 if len(able):
                     found[cell] = int(able[np.argmin(number[able])])
                     break
-                reach = set(near[system.links[near]].tolist())
+                reach = {int(one) for row in rows for one in self._cells_in(row) if system.links[one]}
         return found
+
+    def _room(self, row: int, cell: int, room: Floats) -> float:
+        """How far the other unknowns of an equation let a cell move."""
+        cells = self._cells_in(row)
+        return float(room[cells[cells != cell]].sum())
+
+    def _rows_with(self, cell: int) -> Ints:
+        return self.columns.indices[self.columns.indptr[cell] : self.columns.indptr[cell + 1]]
+
+    def _cells_in(self, row: int) -> Ints:
+        matrix = self.relations.matrix
+        return matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
+
+    def _able(self, rows: set[int], free: Bools) -> Ints:
+        """Figures of some equations that may be withheld."""
+        if not rows:
+            return np.empty(0, dtype=np.int64)
+        listed = self.figure_of[np.unique(np.concatenate([self._cells_in(row) for row in rows]))]
+        return listed[(listed >= 0) & free[np.maximum(listed, 0)]]
 
     # --- words -------------------------------------------------------------------------------------------------
 
@@ -548,7 +581,7 @@ class _Hunt:
         exact = weights is not None
         if weights is None:
             # no subtraction alone: the limits of other unknowns are reached
-            rows = self.columns.indices[self.columns.indptr[cell] : self.columns.indptr[cell + 1]]
+            rows = self._rows_with(cell)
             weights = dict.fromkeys(rows[:1].tolist(), 1.0)
         terms: dict[int, float] = {}
         matrix = self.relations.matrix
@@ -591,7 +624,7 @@ class _Hunt:
         from qpv_sante.imports.relations import touched
 
         start = np.zeros(system.matrix.shape[0], dtype=bool)
-        start[self.columns.indices[self.columns.indptr[cell] : self.columns.indptr[cell + 1]]] = True
+        start[self._rows_with(cell)] = True
         rows = touched(system, start)
         matrix = system.matrix[rows]
         unknown = np.unique(matrix.indices[system.links[matrix.indices]])
