@@ -184,6 +184,7 @@ def import_observations(
             **_mark_of(content, draft),
             "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
             "counts": draft.counts,
+            "secrecy": msgspec.to_builtins(declared.secrecy),
         }
         target.sources[source] = {
             "title": record.source.title,

@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 _BASE = " (denominator)"
 _PER = re.compile(r"\b(?:pour|sur|per|out of)\s+(\d[\d\s.,]*)", re.IGNORECASE)
 _CLOSE = 1e-6
+# threshold of figures whose rule is not known: two values must remain
+_UNKNOWN = 3.0
 # unknowns to pass through in search of a figure to withhold
 _STEPS = 6
+# rates of more indicators than these are not looked at for shares that add up to the whole
+_MOST_RATES = 60
 # figures that a message names
 _NAMED = 5
 
@@ -224,7 +228,7 @@ def apply_rule(
         (`commune:34032`).
     stored : DataFrame
         What the store publishes of any indicator of the file, and of the other imports: the same columns, and
-        `category`. See `stored.stored_rows`.
+        `category, imported, threshold, most`. See `stored.stored_rows`.
     rule : Secrecy or None
         Without a rule, what the producer withheld must not be given exactly.
     indicators : mapping of str to Indicator
@@ -284,8 +288,10 @@ def _figures(
     columns += ["value", "count", "denominator", "flag", "rounding"]
     file = shown[columns].assign(category=TOTAL, origin="file", total_of="", row=np.arange(len(shown)))
     file["number"] = persons(frame, indicators).to_numpy()
+    file = file.assign(threshold=float("nan"), most=float("nan"), imported=True)
     typed = totals[columns]
     typed = typed.assign(category=TOTAL, origin="total", total_of=level, row=-1)
+    typed = typed.assign(threshold=float("nan"), most=float("nan"), imported=True)
     typed["geo_level"] = typed["geo_code"].str.split(":", n=1).str[0]
     typed["geo_code"] = typed["geo_code"].str.split(":", n=1).str[1]
     old = stored[stored["year"].isin(frame["year"].unique())].assign(origin="store", total_of="", row=-1)[
@@ -311,15 +317,17 @@ def _figures(
     whole = np.ceil(low - _CLOSE), np.floor(high + _CLOSE)
     fits = (whole[0] <= whole[1]) & (half > 0) & (size % 1 == 0)
     every["low"], every["high"] = low.mask(fits, whole[0]), high.mask(fits, whole[1])
-    every.loc[hidden, "low"], every.loc[hidden, "high"] = 0.0, size[hidden]
+    every.loc[hidden, "low"] = 0.0
+    every.loc[hidden, "high"] = size.where(every["most"].isna() | (kinds != "count"), every["most"])[hidden]
     every["hidden"], every["base"] = hidden, False
     every["slack"] = ((every["high"] - every["low"]) / 2).where(~hidden, half.fillna(0.0)).fillna(0.0)
     if rule is not None:
         _know_rule(every, frame, rule, indicators, people, where)
     every["quantity"] = every["indicator"]
     every = every[counted & (hidden | every["low"].notna())].reset_index(drop=True)
-    every["threshold"] = float(rule.threshold) if rule else 3.0
-    every.loc[(every["origin"] == "store") & ~every.get("imported", False), "threshold"] = 3.0
+    # of an open source the rule is not known: what it withholds must not be given exactly
+    usual = float(rule.threshold) if rule else _UNKNOWN
+    every["threshold"] = every["threshold"].fillna(usual).where(every["imported"].astype(bool), _UNKNOWN)
     return _with_bases(every, frame, rule)
 
 
@@ -339,7 +347,8 @@ def _know_rule(
     size = frame["denominator"].to_numpy(float)
     low, high = every["low"].to_numpy(copy=True), every["high"].to_numpy(copy=True)
     here = present & (small | few)
-    high[:count][here] = np.fmin(most, np.where(np.isnan(size), most, size))[here]
+    # a denominator that is withheld is not known to bound its figure
+    high[:count][here] = np.fmin(most, np.where(few, most, size))[here]
     low[:count][here] = np.where(few, 0.0, np.minimum(least, high[:count]))[here]
     left = present & rest & ~small & ~few
     low[:count][left] = np.maximum(size - most, 0.0)[left]
@@ -350,14 +359,15 @@ def _know_rule(
 
 
 def _with_bases(every: pd.DataFrame, frame: pd.DataFrame, rule: Secrecy | None) -> pd.DataFrame:
-    """Denominators as counts of their own, where one of them is withheld."""
+    """Denominators as counts of their own, where one of them is withheld or is the sum of several rates' counts."""
     if rule is None:
         return every
     size = frame["denominator"].to_numpy(float)
     row = every["row"].to_numpy()
     own = np.where(row >= 0, size[np.maximum(row, 0)], every["denominator"])
     few = (row >= 0) & (own < rule.threshold)
-    concerned = every["indicator"].isin(every.loc[few, "indicator"].unique()) & ~np.isnan(own)
+    wanted = {*every.loc[few, "indicator"], *_shared_bases(every.assign(size=own)[row >= 0])}
+    concerned = every["indicator"].isin(wanted) & ~np.isnan(own)
     if not concerned.any():
         return every
     bases = every[concerned].assign(
@@ -370,6 +380,20 @@ def _with_bases(every: pd.DataFrame, frame: pd.DataFrame, rule: Secrecy | None) 
         base=True,
     )
     return pd.concat([every, bases], ignore_index=True)
+
+
+def _shared_bases(rates: pd.DataFrame) -> list[str]:
+    """Of the rates of one denominator, whose counts may add up to it, one each."""
+    place = ["year", "sex", "age", "geo_code"]
+    wide = rates.dropna(subset=["size"]).drop_duplicates([*place, "indicator"])
+    if wide["indicator"].nunique() < 2:
+        return []
+    sizes = wide.pivot(index=place, columns="indicator", values="size")
+    if sizes.shape[1] > _MOST_RATES:
+        return []
+    alike = sizes.T.drop_duplicates().index
+    many = [one for one in alike if sum(sizes[one].equals(sizes[other]) for other in sizes) > 1]
+    return [str(one) for one in many]
 
 
 class _Hunt:
@@ -476,7 +500,7 @@ class _Hunt:
     def _width(self, cells: Ints) -> Floats:
         limit = self.figures["threshold"].to_numpy(float)
         figure = self.figure_of[cells]
-        whole = float(self.rule.threshold) if self.rule else 3.0
+        whole = float(self.rule.threshold) if self.rule else _UNKNOWN
         threshold = np.where(figure >= 0, limit[np.maximum(figure, 0)], whole)
         return np.maximum(threshold - 2.0, 1.0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,8 +35,9 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
     Returns
     -------
     DataFrame
-        Rows of the long table, text columns as text; `imported`, whether an import brought them, and `rounding`, half
-        of their last published digit. A build that was rolled back can be used again: what it holds is known too.
+        Rows of the long table, text columns as text; `imported`, whether an import brought them, `rounding`, half of
+        their last published digit, `threshold` and `most` (see `_with_rule`). A build that was rolled back can be used
+        again: what it holds is known too.
     """
     current = store.current_store(root)
     manifest = current.manifest["sources"] if current else {}
@@ -61,7 +63,9 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
         for name, source in pairs.itertuples(index=False, name=None)
     ]
     frame = frame.merge(pairs, how="left", on=["indicator", "source"])
-    return frame.assign(rounding=frame["rounding"].astype(float), count=float("nan"), line=-1)
+    nothing = pd.Series(float("nan"), index=frame.index)
+    ruled = {name: frame.get(name, nothing).astype(float) for name in ("threshold", "most")}
+    return frame.assign(rounding=frame["rounding"].astype(float), count=float("nan"), line=-1, **ruled)
 
 
 def _imports(root: Path) -> Iterator[pd.DataFrame]:
@@ -80,7 +84,27 @@ def _imports(root: Path) -> Iterator[pd.DataFrame]:
             mark = source, manifest.get("files", {}).get(f"observations/{source}.parquet", {}).get("sha256", str(path))
             if mark not in seen:
                 seen.add(mark)
-                yield pd.read_parquet(table)
+                yield _with_rule(pd.read_parquet(table), source, entry["editions"])
+
+
+def _with_rule(frame: pd.DataFrame, source: str, editions: Mapping[str, Any]) -> pd.DataFrame:
+    """The threshold that figures were held under, and the most that one which it withheld can be.
+
+    A count that is withheld is under the threshold where nothing else can have withheld it: neither the producer nor
+    the need to protect others.
+    """
+    names = frame["source"].astype("str")
+    threshold, most = pd.Series(float("nan"), index=frame.index), pd.Series(float("nan"), index=frame.index)
+    for edition, entry in editions.items():
+        rule = entry.get("secrecy")
+        if not rule:
+            continue
+        here = names == f"{source}@{edition}"
+        threshold[here] = float(rule["threshold"])
+        hidden = here & (frame["flag"] == "suppressed")
+        if entry.get("counts", {}).get("withheld (threshold)") == int(hidden.sum()):
+            most[hidden & frame["denominator"].isna()] = rule["threshold"] - 1.0
+    return frame.assign(threshold=threshold, most=most)
 
 
 def inhabitants(frame: pd.DataFrame, level: str, vintage: int, places: Gazetteer, root: Path) -> pd.Series:
