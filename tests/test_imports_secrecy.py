@@ -18,11 +18,12 @@ from scipy import sparse
 
 import qpv_sante as qs
 from qpv_sante import builds, export, loading, store
-from qpv_sante.catalogue import Indicator
+from qpv_sante.catalogue import Indicator, core_catalogue
 from qpv_sante.errors import DisclosureError, SchemaError
 from qpv_sante.imports.feasible import System, feasible_intervals
 from qpv_sante.imports.metadata import Secrecy
-from qpv_sante.imports.secrecy import apply_rule, scale
+from qpv_sante.imports.secrecy import apply_rule, audit, scale
+from qpv_sante.imports.stored import stored_rows
 
 COUNT: dict[str, Any] = {"label": "Décès", "unit": "décès", "kind": "count", "definition": "Décès domiciliés."}
 RATE: dict[str, Any] = {"label": "Part", "unit": "%", "kind": "rate", "definition": "Part des habitants."}
@@ -467,3 +468,40 @@ def test_no_table_of_sexes_and_ages_gives_a_figure_away(cells: list[int], thresh
         if np.isnan(shown[key]):
             kept = np.broadcast_to(values, possible.shape)[possible]
             assert kept.max() - kept.min() >= threshold - 2, (key, figures[key])
+
+
+# --- what producers withhold in the snapshot, and what is made of it ---------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["poverty_rate", "single_parent_household_share", "rsa_recipients"])
+def test_figures_that_producers_withhold_are_not_given_by_others_of_the_store(name: str, tmp_path: Path) -> None:
+    known = core_catalogue()
+    rows = stored_rows([name], known, tmp_path, without="")
+    rows = rows[rows["year"] == rows["year"].max()] if name == "poverty_rate" else rows
+    found = audit(rows, {name: known.indicator(name)}, loading.gazetteer())
+    assert len(found) == (rows["flag"] == "suppressed").sum() > 0
+    assert not found["exposed"].any()
+
+
+def test_audit_finds_what_a_store_gives_away(tmp_path: Path) -> None:
+    """One IRIS of a commune withheld beside the commune: known exactly; two: not."""
+    known = core_catalogue()
+    rows = stored_rows(["rsa_recipients"], known, tmp_path, without="").head(6)
+    rows = rows.assign(year=2023, sex="_T", age="_T", category="_T", geo_vintage=2024, denominator=float("nan"))
+    rows["geo_level"] = ["iris", "iris", "commune", "iris", "iris", "commune"]
+    rows["geo_code"] = ["340320101", "340320102", "34032", "341720101", "341720102", "34172"]
+    rows["value"] = [40.0, float("nan"), 60.0, float("nan"), float("nan"), 60.0]
+    rows["flag"] = rows["value"].isna().map({True: "suppressed", False: "observed"})
+    found = audit(rows, {"rsa_recipients": known.indicator("rsa_recipients")}, loading.gazetteer())
+    assert found.set_index("geo_code")["exposed"].to_dict() == {
+        "340320102": True,
+        "341720101": False,
+        "341720102": False,
+    }
+
+
+def test_rest_with_a_withheld_qpv_has_no_value() -> None:
+    gap = qs.compare("poverty_rate", geo_vintage=2015, year=2019, reference="rest_of_commune", by="department")
+    secret = gap["note"].fillna("").str.contains("sous secret")
+    assert secret.any()
+    assert gap.loc[secret, ["reference_value", "difference"]].isna().all(axis=None)

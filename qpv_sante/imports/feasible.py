@@ -280,7 +280,8 @@ def _program(system: System, rows: Ints, row_part: Ints, block: Ints, lower: Flo
     r, c, s = rows[here], system.matrix.indices[here], system.matrix.data[here]
     known = upper[c] - lower[c] <= _EPSILON
     equations, r = np.unique(r, return_inverse=True)
-    right = -np.bincount(r[known], s[known] * (lower[c[known]] + upper[c[known]]) / 2, minlength=len(equations))
+    given = np.asarray(s[known] * (lower[c[known]] + upper[c[known]]) / 2, dtype=np.float64)
+    right = (-np.bincount(r[known], given, minlength=len(equations))).astype(np.float64)
     r, c, s = r[~known], c[~known], s[~known]
     pairs, number = np.unique(np.stack([row_part[equations][r], c]), axis=1, return_inverse=True)
     number = number.reshape(-1)

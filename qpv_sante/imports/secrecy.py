@@ -258,7 +258,8 @@ def apply_rule(
         return Applied(shown, withheld, 0)
     from qpv_sante.imports.relations import find_relations
 
-    figures = _figures(frame, shown, totals, stored, rule, indicators, level, people, where)
+    beside = stored[stored["year"].isin(frame["year"].unique())]
+    figures = _figures(frame, shown, totals, beside, rule, indicators, level, people, where)
     if figures.empty:
         return Applied(shown, withheld, 0)
     relations = find_relations(figures, places)
@@ -270,6 +271,41 @@ def apply_rule(
     bases = pd.Series(False, index=shown.index)
     bases.iloc[figures.loc[secondary[figures.loc[secondary, "base"].to_numpy(bool)], "row"].to_numpy(int)] = True
     return Applied(_hide(shown, mask, bases), withheld, int(mask.sum()))
+
+
+def audit(stored: pd.DataFrame, indicators: Mapping[str, Indicator], places: Gazetteer) -> pd.DataFrame:
+    """What published figures leave of each one that is withheld, whoever withheld it.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        See `stored.stored_rows`.
+    indicators : mapping of str to Indicator
+        Those of the rows.
+    places : Gazetteer
+
+    Returns
+    -------
+    DataFrame
+        One row a withheld count: `indicator, source, geo_level, geo_code, year, sex, age, category`, `exposed`, whether
+        it is given to within less than its threshold asks (of an unknown one: exactly), and `contradictory`, whether
+        what surrounds it contradicts itself. The values are not told.
+    """
+    from qpv_sante.imports.feasible import feasible_intervals
+    from qpv_sante.imports.relations import find_relations
+
+    nothing = stored.iloc[:0]
+    figures = _figures(nothing, nothing, nothing, stored, None, indicators, "", None, "store")
+    relations = find_relations(figures, places)
+    system = relations.system(figures)
+    hidden = np.flatnonzero(figures["hidden"].to_numpy(bool) & (relations.cell_of >= 0))
+    cells = relations.cell_of[hidden]
+    width = np.maximum(figures["threshold"].to_numpy(float)[hidden] - 2.0, 1.0)
+    found = feasible_intervals(system, cells, width)
+    columns = ["indicator", "source", "geo_level", "geo_code", "year", "sex", "age", "category"]
+    return figures.loc[hidden, columns].assign(
+        exposed=found.upper - found.lower < width - _CLOSE, contradictory=found.contradictory
+    )
 
 
 def _figures(
@@ -294,9 +330,7 @@ def _figures(
     typed = typed.assign(threshold=float("nan"), most=float("nan"), imported=True)
     typed["geo_level"] = typed["geo_code"].str.split(":", n=1).str[0]
     typed["geo_code"] = typed["geo_code"].str.split(":", n=1).str[1]
-    old = stored[stored["year"].isin(frame["year"].unique())].assign(origin="store", total_of="", row=-1)[
-        [*file.columns.drop(["number"])]
-    ]
+    old = stored.assign(origin="store", total_of="", row=-1)[[*file.columns.drop(["number"])]]
     parts = [file]
     for rows in (typed, old):
         if len(rows):
