@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import producers as miniature
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -505,3 +508,18 @@ def test_rest_with_a_withheld_qpv_has_no_value() -> None:
     secret = gap["note"].fillna("").str.contains("sous secret")
     assert secret.any()
     assert gap.loc[secret, ["reference_value", "difference"]].isna().all(axis=None)
+
+
+def test_sheet_too_large_for_the_memory_is_refused(bring: Callable[..., Any], tmp_path: Path) -> None:
+    """A sheet that says it reaches row 5,000 and column 1,000 holds five million cells: 1.5 GB once read."""
+    book = miniature.xlsx({"A": [["geo_code", "value"], ["QP034001", 20]]})
+    far = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(far, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            new.writestr(
+                name, part.replace(b"</sheetData>", b'<row r="5000"><c r="ALL5000"><v>1</v></c></row></sheetData>')
+            )
+    (tmp_path / "far.xlsx").write_bytes(far.getvalue())
+    with pytest.raises(SchemaError, match=r"at most 4000000 cells .* saved as .csv"):
+        qs.import_observations(tmp_path / "far.xlsx", source="ors", metadata=DECLARED)
