@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DECLARED = 1 << 20  # bytes of a file in which a person declares something: metadata, territories, practices
 MAX_UNPACKED, MAX_RATIO, FREE_RATIO_BELOW, MAX_MEMBERS = 2 << 30, 200, 10 << 20, 10_000  # of a zip
 # of a workbook, which is read in memory as one grid a sheet: bytes unpacked, bytes of the old format, cells of a grid
-MAX_WORKBOOK, MAX_XLS, MAX_CELLS = 512 << 20, 64 << 20, 10_000_000
+MAX_WORKBOOK, MAX_XLS, MAX_CELLS = 512 << 20, 64 << 20, 4_000_000  # a cell takes some 300 bytes once read
 
 # kind -> what its first bytes show
 KINDS = {
@@ -224,7 +224,8 @@ def _check_part(part: bytes, name: str) -> None:
     if extent.rows * extent.columns > MAX_CELLS:
         raise _Refused(
             f"{name}: at most {MAX_CELLS} cells expected from the first to the last, got {extent.rows} rows of "
-            f"{extent.columns} columns; a cell far from the table may have been filled by mistake"
+            f"{extent.columns} columns; a cell far from the table may have been filled by mistake; a larger table "
+            "can be saved as .csv"
         )
 
 

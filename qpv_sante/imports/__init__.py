@@ -51,6 +51,8 @@ class ImportReport:
         Rows by flag.
     withheld : int
         Figures that the declared threshold withheld; those that the producer had withheld are not counted.
+    secondary : int
+        Figures withheld besides, so that none of these can be found by subtraction (`secondary = true`).
     left_out : list of str
         Headings of the file that were not read.
     replaced : bool
@@ -68,6 +70,7 @@ class ImportReport:
     indicators: dict[str, int]
     flags: dict[str, int]
     withheld: int = 0
+    secondary: int = 0
     left_out: list[str] = field(default_factory=list)
     replaced: bool = False
     restriction: str = ""
@@ -87,6 +90,12 @@ class ImportReport:
         if self.withheld:
             told = "Un chiffre retiré" if self.withheld == 1 else f"{self.withheld} chiffres retirés"
             lines.append(f"{told} par la règle de secret")
+        if self.secondary:
+            many = self.secondary > 1
+            told = f"{self.secondary} autres chiffres retirés" if many else "Un autre chiffre retiré"
+            lines.append(
+                f"{told} pour que nul chiffre secret ne se retrouve par soustraction (les plus petits d’abord)"
+            )
         if self.left_out:
             lines.append(f"Colonnes laissées de côté : {', '.join(self.left_out)}")
         if self.restriction:
@@ -187,8 +196,7 @@ def import_observations(
         editions = {one.id: editions[one.id] for one in record.source.vintage if one.id in editions}
         editions[draft.edition] = {
             "url": path.name,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
+            **_mark_of(content, draft),
             "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
             "counts": draft.counts,
             "secrecy": msgspec.to_builtins(declared.secrecy),
@@ -211,6 +219,7 @@ def import_observations(
         indicators={str(one): int(number) for one, number in rows.items()},
         flags={str(one): int(number) for one, number in flags.items()},
         withheld=draft.withheld,
+        secondary=draft.secondary,
         left_out=draft.left_out,
         replaced=replaced,
         restriction=declared.restriction,
@@ -284,6 +293,18 @@ def _state(root: Path) -> tuple[object, ...]:
     except StoreError:
         return (None, "lost")
     return (current.path, manifests.stamp(current.path)) if current else ()
+
+
+def _mark_of(content: bytes, draft: Draft) -> dict[str, Any]:
+    """What tells a file from another: its hash and size, unless figures of it were withheld.
+
+    Whoever knows the rest of such a file would find them by trying: a count under 11 is one of eleven hashes. The hash
+    is then that of what is published.
+    """
+    if draft.withheld or draft.secondary:
+        table = draft.frame.drop(columns="interval").astype("str").to_csv(index=False)
+        return {"sha256": hashlib.sha256(table.encode()).hexdigest()}
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def _check_name(source: str) -> None:

@@ -37,8 +37,8 @@ from qpv_sante.imports.metadata import (
     themes_of,
     years_of,
 )
-from qpv_sante.imports.secrecy import refuse_recomputable, withhold
-from qpv_sante.imports.stored import refuse_painted, refuse_revealed, stored_rows
+from qpv_sante.imports.secrecy import apply_rule, without_base
+from qpv_sante.imports.stored import inhabitants, refuse_painted, stored_rows
 from qpv_sante.imports.template import read_template
 from qpv_sante.readers import geoclip
 
@@ -67,6 +67,8 @@ class Draft:
     series : dict of str to list of Series
     withheld : int
         Figures that the declared threshold withheld.
+    secondary : int
+        Figures withheld so that these cannot be found by subtraction.
     left_out : list of str
         Headings that were not read.
     counts : dict of str to int
@@ -89,6 +91,7 @@ class Draft:
     themes: dict[str, dict[str, str]]
     series: dict[str, list[Series]]
     withheld: int
+    secondary: int
     left_out: list[str]
     counts: dict[str, int]
     form: dict[str, Any]
@@ -161,15 +164,25 @@ def make_draft(
     warnings += check_totals(frame, totals, indicators, found.geo_level, places, where=where)
     warnings += suspect_shares(frame, indicators, where=where)
     marked = bool((frame["flag"] == "suppressed").any())
-    frame, withheld = withhold(frame, declared.secrecy, indicators, where=where)
-    refuse_recomputable(frame, totals, indicators, level=found.geo_level, places=places, where=where)
     edition = str(declared.edition if declared.edition is not None else frame["year"].max())
     described = _source(source, path, declared, found.reader, where, marked=marked)
-    long = frame.assign(source=described.key(edition))
-    stored = stored_rows(indicators, known, root, without=described.key(edition))
+    key = described.key(edition)
+    stored = stored_rows(indicators, known, root, without=key)
+    steps = _steps(pd.concat([frame, totals]), declared, indicators)
+    applied = apply_rule(
+        frame.assign(source=key, geo_level=found.geo_level, rounding=frame["indicator"].map(steps)),
+        totals.assign(source=key, geo_level="", geo_vintage=vintage, rounding=totals["indicator"].map(steps)),
+        stored,
+        declared.secrecy,
+        {**known.indicators, **indicators},
+        level=found.geo_level,
+        places=places,
+        where=where,
+        people=inhabitants(frame, found.geo_level, vintage, places, root) if without_base(frame, indicators) else None,
+    )
+    long = frame = applied.frame.drop(columns="rounding")
     if found.geo_level == "qpv":
         refuse_painted(frame, stored, places, vintage, where=where)
-    refuse_revealed(long, stored, indicators, places, where=where)
     has_bounds = long[["lower", "upper"]].notna().any(axis=1)
     if has_bounds.any() and declared.interval == "none":
         raise CatalogueError(
@@ -179,7 +192,8 @@ def make_draft(
     counts = {
         "rows read": len(found.frame),
         "totals checked, not stored": len(totals),
-        "withheld (threshold)": withheld,
+        "withheld (threshold)": applied.withheld,
+        "withheld (so that others are not found)": applied.secondary,
     }
     return Draft(
         frame=observations.tidy(long.drop(columns=["line", "column", "count", "name", "percent"])),
@@ -191,7 +205,8 @@ def make_draft(
         defined=defined,
         themes=themes_of(defined),
         series=_series(frame, source, edition, declared, indicators),
-        withheld=withheld,
+        withheld=applied.withheld,
+        secondary=applied.secondary,
         left_out=found.left_out,
         counts=counts,
         form=_form(found.form),
@@ -321,6 +336,16 @@ def _indicators(
                 f"Define it in the metadata as [indicator.{name}]."
             )
     return used, defined
+
+
+def _steps(frame: pd.DataFrame, declared: Metadata, indicators: Mapping[str, Indicator]) -> dict[str, float]:
+    """Half of the last digit that each indicator is given with; counts are exact."""
+    steps = {}
+    for name, rows in frame.groupby("indicator"):
+        measure = declared.indicator.get(str(name))
+        usual = 0.0 if indicators[str(name)].kind == "count" else half_digit(rows["value"])
+        steps[str(name)] = (measure.rounding if measure else None) or usual
+    return steps
 
 
 def _source(source: str, path: Path, declared: Metadata, reader: str, where: str, *, marked: bool) -> Source:

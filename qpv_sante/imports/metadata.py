@@ -36,11 +36,14 @@ class Secrecy(_Record, frozen=True):
     denominators, and complements (2995 of 3000 leaves 5, which is as secret as 5).
     `zero_is_secret = false` lets a count of none, and one of the whole denominator, be published.
     `applied_by_producer` says that the file was made so, for figures that come without their counts.
+    A file in which a withheld figure can be found by subtraction is refused; with `secondary = true` other figures of
+    the file are withheld too, the smallest first, until none can be found.
     """
 
     threshold: int
     zero_is_secret: bool = True
     applied_by_producer: bool = False
+    secondary: bool = False
 
 
 class Measure(_Record, frozen=True):

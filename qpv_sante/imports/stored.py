@@ -1,32 +1,25 @@
-"""An import beside what is stored already: no secret found across files, no region's value painted on QPV."""
+"""What is stored already beside an import: figures that secrecy must reckon with, values that are painted on QPV."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from qpv_sante import observations, store
-from qpv_sante.catalogue import Catalogue, Indicator
-from qpv_sante.errors import DisclosureError, SchemaError
-from qpv_sante.geography import whole_commune
-from qpv_sante.imports.secrecy import persons
+from qpv_sante import history, manifests, observations, store
+from qpv_sante.catalogue import Catalogue, core_catalogue
+from qpv_sante.errors import SchemaError, StoreError
 from qpv_sante.observations import TOTAL
-from qpv_sante.territories import Gazetteer, current_commune
+from qpv_sante.territories import Gazetteer
 
 log = logging.getLogger(__name__)
-_CLASS = ["indicator", "sex", "age", "category", "year"]
-_ABOVE = ("epci", "urban_unit", "department", "region", "country")
-_ARRONDISSEMENTS = {"75056": 20, "69123": 9, "13055": 16}
-_SMALLEST = 1e-6
 
 
 def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: str) -> pd.DataFrame:
-    """Rows of some indicators in the store in use, of every source.
+    """Rows of some indicators in the store in use, of every source, and all those of imports in any build that is kept.
 
     Parameters
     ----------
@@ -42,7 +35,9 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
     Returns
     -------
     DataFrame
-        Rows of the long table, text columns as text.
+        Rows of the long table, text columns as text; `imported`, whether an import brought them, `rounding`, half of
+        their last published digit, `threshold` and `most` (see `_with_rule`). A build that was rolled back can be used
+        again: what it holds is known too.
 
     Raises
     ------
@@ -57,199 +52,102 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
     frames = [observations.tidy(pd.DataFrame(columns=observations.COLUMNS)).astype(dict.fromkeys(texts, "str"))]
     for name in names:
         series = known.indicators[name].series if name in known.indicators else []
-        for source in dict.fromkeys([*(one.source for one in series), *imported]):
+        for source in dict.fromkeys(one.source for one in series if one.source not in imported):
             table = f"observations/{source}"
             if not any(one.has(table) for one in stores):  # in the catalogue, not built
                 continue
             # one that is damaged stops the import: what it withholds could not be looked after
             found = store.find_store(table, root).observations(source, indicator=name)
             if len(found):
-                frames.append(found.astype(dict.fromkeys(texts, "str")))
-    frame = pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]
-    return frame[(frame["source"] != without) & (frame["perimeter"] == "all")].reset_index(drop=True)
+                frames.append(found.astype(dict.fromkeys(texts, "str")).assign(imported=False))
+    frames += [found.astype(dict.fromkeys(texts, "str")).assign(imported=True) for found in _imports(root)]
+    frame = pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0].assign(imported=False)
+    frame = frame[(frame["source"] != without) & (frame["perimeter"] == "all")]
+    frame = frame.drop_duplicates([*observations.KEY, "value", "flag"], ignore_index=True)
+    pairs = frame[["indicator", "source"]].drop_duplicates()
+    pairs["rounding"] = [
+        (known.rounding(name, source) if name in known.indicators else None) or 0.0
+        for name, source in pairs.itertuples(index=False, name=None)
+    ]
+    frame = frame.merge(pairs, how="left", on=["indicator", "source"])
+    nothing = pd.Series(float("nan"), index=frame.index)
+    ruled = {name: frame.get(name, nothing).astype(float) for name in ("threshold", "most")}
+    return frame.assign(rounding=frame["rounding"].astype(float), count=float("nan"), line=-1, **ruled)
 
 
-def refuse_revealed(
-    frame: pd.DataFrame, stored: pd.DataFrame, indicators: Mapping[str, Indicator], places: Gazetteer, *, where: str
-) -> None:
-    """Refuse a file that, with the figures stored already, lets a withheld figure be found.
+def _imports(root: Path) -> Iterator[pd.DataFrame]:
+    """Tables of imports, in every build that is kept; the same table is read once."""
+    folder = store.processed_dir(root)
+    seen: set[tuple[str, object]] = set()
+    for path in history.folders(folder) if folder.is_dir() else []:
+        try:
+            manifest = manifests.read(path)
+        except StoreError:  # not readable: neither can it be used again
+            continue
+        for source, entry in manifest["sources"].items():
+            table = path / f"observations/{source}.parquet"
+            if not entry.get("imported") or not table.is_file():
+                continue
+            mark = source, manifest.get("files", {}).get(f"observations/{source}.parquet", {}).get("sha256", str(path))
+            if mark not in seen:
+                seen.add(mark)
+                yield _with_rule(pd.read_parquet(table), source, entry["editions"])
+
+
+def _with_rule(frame: pd.DataFrame, source: str, editions: Mapping[str, Any]) -> pd.DataFrame:
+    """The threshold that figures were held under, and the most that one which it withheld can be.
+
+    A count that is withheld is under the threshold where nothing else can have withheld it: neither the producer nor
+    the need to protect others.
+    """
+    names = frame["source"].astype("str")
+    threshold, most = pd.Series(float("nan"), index=frame.index), pd.Series(float("nan"), index=frame.index)
+    for edition, entry in editions.items():
+        rule = entry.get("secrecy")
+        if not rule:
+            continue
+        here = names == f"{source}@{edition}"
+        threshold[here] = float(rule["threshold"])
+        hidden = here & (frame["flag"] == "suppressed")
+        if entry.get("counts", {}).get("withheld (threshold)") == int(hidden.sum()):
+            most[hidden & frame["denominator"].isna()] = rule["threshold"] - 1.0
+    return frame.assign(threshold=threshold, most=most)
+
+
+def inhabitants(frame: pd.DataFrame, level: str, vintage: int, places: Gazetteer, root: Path) -> pd.Series:
+    """Inhabitants of each row's territory, as the store has them nearest to the row's year; missing if it has not.
 
     Parameters
     ----------
     frame : DataFrame
-        The file after `withhold`: `line, source, geo_level, geo_code, geo_vintage, indicator, sex, age, year, value,
-        count, denominator, flag`.
-    stored : DataFrame
-        See `stored_rows`.
-    indicators : mapping of str to Indicator
-        Those of the file.
+        `geo_code, sex, age, year`; of a class of sex or age the inhabitants are not known.
+    level : str
+    vintage : int
+        Of the codes.
     places : Gazetteer
-    where : str
-        File, for messages.
-
-    Raises
-    ------
-    DisclosureError
-        The message names the figure that would be revealed and the totals that reveal it, never its value.
-
-    Notes
-    -----
-    The territories of IRIS, communes, EPCI, urban units, departments, regions and country are sums of communes
-    (IRIS: those of the file are taken for all of their commune's). A withheld figure is revealed if it is a
-    combination of figures that are known, whichever levels they come from. QPV are no partition of anything,
-    and the communes of living areas and town cantons are not known: these levels are not subtracted.
+    root : Path
+        Data root.
     """
-    new = frame.assign(category=TOTAL, new=True)
-    old = stored.assign(count=float("nan"), line=-1, new=False)
-    columns = [*_CLASS, "source", "geo_level", "geo_code", "geo_vintage", "value", "count", "denominator", "flag"]
-    both = pd.concat([new[[*columns, "line", "new"]], old[[*columns, "line", "new"]]], ignore_index=True)
-    both = both[both["geo_level"].isin(["iris", "commune", *_ABOVE])]
-    both["hidden"] = both["flag"] == "suppressed"
-    both["known"] = persons(both, indicators).notna()
-    both = both[both["hidden"] | both["known"]]
-    found: list[str] = []
-    for _, cells in both.groupby(_CLASS):
-        if not cells["new"].any() or cells["new"].all() or not cells["hidden"].any() or not cells["known"].any():
-            continue
-        revealed = _revealed(cells, places)
-        if revealed:
-            before = _revealed(cells[~cells["new"]], places)
-            found += [_told(cells.loc[row], by) for row, by in revealed.items() if row not in before]
-    if found:
-        listed = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-        raise DisclosureError(
-            f"{where}: with the figures that are stored already, {len(found)} withheld figures could be found by "
-            f"subtraction: {listed}. Nothing was stored. Withhold a second part of the same total, leave these totals "
-            "out of the file, or remove the other import (`qpv-sante import --remove SOURCE@EDITION`)."
-        )
-
-
-def _told(cell: pd.Series, by: list[str]) -> str:
-    place = f"{cell['geo_level']}:{cell['geo_code']}"
-    at = f"line {cell['line']}" if cell["new"] else str(cell["source"])
-    from_what = f"by {', '.join(by[:3])}" if by else "by the sum of its parts (or a territory of the same communes)"
-    kind = "".join(f", {cell[name]}" for name in ("sex", "age", "category") if cell[name] != TOTAL)
-    return f"{cell['indicator']} of {place}{kind} in {cell['year']} (withheld, {at}) is given {from_what}"
-
-
-@dataclass
-class _Atoms:
-    """What territories are sums of: current communes, and the parts of communes that a file has."""
-
-    number: dict[str, int]
-    above: dict[tuple[str, str], frozenset[int]]
-
-    def of(self, name: str) -> int:
-        return self.number.setdefault(name, len(self.number))
-
-
-def _atoms(cells: pd.DataFrame, places: Gazetteer) -> _Atoms:
     communes = places.communes
-    number = {str(code): row for row, code in enumerate(communes["code"])}
-    above: dict[tuple[str, str], frozenset[int]] = {}
-    for level in cells.loc[cells["geo_level"].isin(_ABOVE), "geo_level"].unique():
-        wanted = set(cells.loc[cells["geo_level"] == level, "geo_code"])
-        if level == "country":
-            for code in wanted:
-                place = places.resolve(f"country:{code}")
-                inside = communes["code"] if place is None else communes.loc[places.communes_in(place), "code"]
-                above[level, code] = frozenset(number[one] for one in inside)
+    known = pd.Series(dtype=float)
+    if level in communes or level == "commune":
+        known = communes.groupby("code" if level == "commune" else level)["population"].sum(min_count=1)
+    found = frame["geo_code"].map(known).astype(float)
+    for source in dict.fromkeys(one.source for one in core_catalogue().indicator("population").series):
+        try:
+            table = store.find_store(f"observations/{source}", root).observations(source, indicator="population")
+        except StoreError:  # in the catalogue, not built
             continue
-        inside = communes[communes[level].isin(wanted)]
-        for code, rows in inside.groupby(level)["code"]:
-            above[level, str(code)] = frozenset(number[one] for one in rows)
-    return _Atoms(number, above)
-
-
-def _revealed(cells: pd.DataFrame, places: Gazetteer) -> dict[int, list[str]]:
-    """Rows that are withheld and that the known ones determine, with the totals that do it."""
-    if not cells["hidden"].any():
-        return {}
-    atoms = _atoms(cells, places)
-    vectors, equations = _vectors(cells, places, atoms)
-    rows: list[tuple[dict[int, int], str]] = [(one, "") for one in equations]
-    given: set[int] = set()
-    for cell in cells[cells["known"]].itertuples():
-        vector = vectors.get(cell.Index, {})
-        if len(vector) == 1:
-            given.update(vector)
-        elif vector:
-            rows.append((vector, f"{cell.geo_level}:{cell.geo_code} ({_origin(cell)})"))
-    rest = [({atom: sign for atom, sign in row.items() if atom not in given}, name) for row, name in rows]
-    kept = [(row, name) for row, name in rest if row]
-    hidden = {row: frozenset(vectors[row]) - given for row in cells.index[cells["hidden"]] if vectors.get(row)}
-    found: dict[int, list[str]] = {row: [] for row, inside in hidden.items() if not inside}
-    # atoms that every equation treats alike cannot be told apart: one column stands for them
-    columns: dict[int, list[tuple[int, int]]] = {}
-    for number, (row, _) in enumerate(kept):
-        for atom, sign in row.items():
-            columns.setdefault(atom, []).append((number, sign))
-    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for atom, where in columns.items():
-        alike.setdefault(tuple(where), []).append(atom)
-    groups = list(alike.values())
-    group_of = {atom: place for place, group in enumerate(groups) for atom in group}
-    targets: dict[int, list[int]] = {}
-    for row, inside in hidden.items():
-        if inside and inside <= group_of.keys():
-            used = sorted({group_of[atom] for atom in inside})
-            if sum(len(groups[place]) for place in used) == len(inside):
-                targets[row] = used
-    if not targets:
-        return found
-    matrix = np.zeros((len(kept), len(groups)))
-    for place, signs in enumerate(alike):
-        for number, sign in signs:
-            matrix[number, place] = sign
-    wanted = np.zeros((len(groups), len(targets)))
-    for number, used in enumerate(targets.values()):
-        wanted[used, number] = 1
-    # least squares through the Gram matrix: eight times faster than a decomposition of the matrix itself
-    lengths, axes = np.linalg.eigh(matrix @ matrix.T)
-    sure = lengths > _SMALLEST
-    weights = axes[:, sure] @ ((axes[:, sure].T @ (matrix @ wanted)) / lengths[sure, None])
-    missed = np.abs(matrix.T @ weights - wanted).max(axis=0)
-    for number, target in enumerate(targets):
-        if missed[number] < _SMALLEST:
-            by = [name for weight, (_, name) in zip(weights[:, number], kept, strict=True) if abs(weight) > _SMALLEST]
-            found[target] = [name for name in by if name]
-    return found
-
-
-def _origin(cell: object) -> str:
-    return f"line {cell.line}" if cell.new else str(cell.source)  # type: ignore[attr-defined]
-
-
-def _vectors(
-    cells: pd.DataFrame, places: Gazetteer, atoms: _Atoms
-) -> tuple[dict[int, dict[int, int]], list[dict[int, int]]]:
-    """What each row is the sum of, and which sums of atoms are nought (a commune less its parts)."""
-    vectors: dict[int, dict[int, int]] = {}
-    parts: dict[tuple[str, str], set[int]] = {}
-    small = cells[cells["geo_level"].isin(["iris", "commune"])]
-    current = current_commune(small["geo_code"].str[:5], places.former_communes)
-    current = whole_commune(current)
-    several = (
-        small.assign(current=current).groupby(["source", "geo_vintage", "current"])["geo_code"].transform("nunique")
-    )
-    for row, level, code, vintage, commune, many in zip(
-        small.index, small["geo_level"], small["geo_code"], small["geo_vintage"], current, several, strict=True
-    ):
-        if level == "commune" and many == 1 and code == commune:
-            vectors[row] = {atoms.of(commune): 1}
-        else:  # IRIS, arrondissements, communes before their merger
-            part = atoms.of(f"{level} {code} {vintage}")
-            vectors[row] = {part: 1}
-            parts.setdefault((f"{level} {vintage}", commune), set()).add(part)
-    equations = [
-        {atoms.of(commune): 1, **dict.fromkeys(inside, -1)}
-        for (kind, commune), inside in parts.items()
-        # one code of a merged commune is not the whole of it
-        if kind.startswith("iris") or len(inside) >= _ARRONDISSEMENTS.get(commune, 2)
-    ]
-    for row, level, code in cells.loc[cells["geo_level"].isin(_ABOVE), ["geo_level", "geo_code"]].itertuples():
-        vectors[row] = dict.fromkeys(atoms.above.get((level, code), ()), 1)
-    return vectors, equations
+        table = table[(table["geo_level"] == level) & (table["geo_vintage"] == vintage) & table["value"].notna()]
+        table = table[(table["sex"] == TOTAL) & (table["age"] == TOTAL) & (table["category"] == TOTAL)]
+        if table.empty:
+            continue
+        for year in frame["year"].unique():
+            near = table.assign(gap=(table["year"] - int(year)).abs()).sort_values(["gap", "year"])
+            nearest = near.drop_duplicates("geo_code").set_index("geo_code")["value"]
+            here = frame["year"] == year
+            found[here] = frame.loc[here, "geo_code"].map(nearest).astype(float).fillna(found[here])
+    return found.where((frame["sex"] == TOTAL) & (frame["age"] == TOTAL))
 
 
 def refuse_painted(frame: pd.DataFrame, stored: pd.DataFrame, places: Gazetteer, vintage: int, *, where: str) -> None:
