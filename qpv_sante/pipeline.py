@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a producer's file can break besides what the readers check: reported with its source, never swallowed
-SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
 GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
 _GEOGRAPHY_ZONES = ("department_2018", "qpv_2015", "qpv_2024")
@@ -48,6 +46,9 @@ class BuildReport:
         What went wrong, by source; their last good figures are kept.
     kept : list of str
         Failed sources whose figures of an earlier build are still in use.
+    others : dict of list of str
+        Editions that were read here for the first time, from another file than the one that the embedded snapshot was
+        made of; by source.
     store : Path
         Folder of the builds.
     """
@@ -55,6 +56,7 @@ class BuildReport:
     built: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    others: dict[str, list[str]] = field(default_factory=dict)
     store: Path | None = None
 
     def frame(self) -> pd.DataFrame:
@@ -98,7 +100,8 @@ def build(
     root : Path, optional
         Data root; see `qpv_sante.store.data_dir`.
     accept_changes : bool
-        Accept files whose content changed since they were recorded in the lock file.
+        Accept files whose content changed since they were recorded in the lock file, and figures that are far from
+        those in use, or from those of the embedded snapshot where nothing is in use.
     offline : bool
         Use `data/raw` only.
     progress : bool
@@ -117,6 +120,8 @@ def build(
     """
     from tqdm.auto import tqdm
 
+    from qpv_sante.refresh.before import check_source
+
     known = core_catalogue()  # imported sources have no address: builds keep them as they are
     chosen = [known.source(name) for name in dict.fromkeys(sources or known.sources)]
     root = root or store.data_dir()
@@ -134,18 +139,23 @@ def build(
         for source in tqdm(chosen, desc="build", unit="source", disable=not progress):
             try:
                 reading = read_source(source, obtain)
+                if not accept_changes and (others := check_source(target, source, reading.tables, reading.hashes)):
+                    report.others[source.id] = others
+                    log.warning("%s: not the file that the snapshot was made of: %s", source.id, ", ".join(others))
                 target.put_all(reading.tables)
                 target.record(source.id, reading.record)
                 report.built[source.id] = reading.rows
-            except SOURCE_FAULTS as error:
+            # Broad on purpose: files are read by half a dozen libraries with errors of their own, and what one of them
+            # raises on the file of one producer must not stop the others. It is told with its kind.
+            except Exception as error:
                 report.failures[source.id] = told(error)
-                log.error("%s: %s", source.id, error)
+                log.error("%s: %s", source.id, told(error))
         if report.built:
             try:
-                assemble(target)
-            except SOURCE_FAULTS as error:
+                assemble(target, accept_changes=accept_changes)
+            except Exception as error:  # likewise: of tables made of what was read
                 report.failures[GEOGRAPHY] = told(error)
-                log.error("%s: %s", GEOGRAPHY, error)
+                log.error("%s: %s", GEOGRAPHY, told(error))
         report.kept = [name for name in report.failures if name in target.sources]
         target.failures = report.failures
         if not report.built:
@@ -172,10 +182,13 @@ class Reading:
         By name in the store: `observations/<source>`, `zones/<layer>`, `codes/<table>`.
     record : dict
         What the manifest says of the source.
+    hashes : dict of str to str
+        SHA-256 of its files, by edition (`source@edition`).
     """
 
     tables: dict[str, pd.DataFrame]
     record: dict[str, Any]
+    hashes: dict[str, str]
 
     @property
     def rows(self) -> int:
@@ -199,8 +212,10 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
 
     Raises
     ------
-    QpvSanteError, OSError, ValueError, KeyError
+    QpvSanteError
         A file that could not be obtained, or is not as the catalogue describes it.
+    Exception
+        Whatever a library raises on what no reader foresaw.
     """
     tables: dict[str, pd.DataFrame] = {}
     frames, editions = [], {}
@@ -233,7 +248,7 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         "rows": sum(len(table) for table in tables.values()),
         "tables": sorted(tables),
     }
-    return Reading(tables, record)
+    return Reading(tables, record, {source.key(name): edition["sha256"] for name, edition in editions.items()})
 
 
 def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where: str) -> pd.DataFrame:
@@ -266,13 +281,20 @@ def assembly_due(target: builds.Build) -> bool:
     return all(target.holds(name) for name in GEOGRAPHY_INPUTS) and known != _made_of(target)
 
 
-def assemble(target: builds.Build) -> None:
+def assemble(target: builds.Build, *, accept_changes: bool = False) -> None:
     """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use.
 
     They are made again when what they are made of is not what they were made of: an assembly that failed is tried
     again by the next build or refresh, whatever that one builds.
+
+    Raises
+    ------
+    DriftError
+        They are too far from those in use, or from the snapshot's, unless `accept_changes`.
     """
     import geopandas as gpd
+
+    from qpv_sante.refresh.before import check_territories
 
     absent = [name for name in GEOGRAPHY_INPUTS if not target.holds(name)]
     if absent:
@@ -285,6 +307,8 @@ def assemble(target: builds.Build) -> None:
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)
     put = {f"codes/{name if name != 'communes' else 'current_communes'}": table for name, table in tables.items()}
+    if not accept_changes:
+        check_territories(target, put, made_before=GEOGRAPHY in target.sources)
     target.put_all(put)
     record = {
         "title": "Tables d'appartenance",

@@ -20,6 +20,7 @@ from werkzeug import Request, Response
 
 from qpv_sante import pipeline, store
 from qpv_sante.catalogue import catalogue
+from qpv_sante.refresh import before
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
 
@@ -187,6 +188,7 @@ def built_data(_server: tuple[str, Producers], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QPV_SANTE_MIRROR", _server[0])
+        patch.setattr(before, "embedded", lambda: None)
         report = pipeline.build(miniature.SOURCES, root=folder)
     assert report.failures == {}
     return folder
@@ -201,9 +203,13 @@ def built(built_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def producers(_server: tuple[str, Producers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Producers]:
-    """Producers that a test may break, and an empty data folder of its own."""
+    """Producers that a test may break, and an empty data folder of its own.
+
+    The miniature is not what the embedded snapshot was made of: nothing is held against it.
+    """
     url, answers = _server
     answers.reset()
+    monkeypatch.setattr(before, "embedded", lambda: None)
     monkeypatch.setenv("QPV_SANTE_MIRROR", url)
     monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "data"))
     yield answers

@@ -39,7 +39,7 @@ def summary(report: RefreshReport, lang: str = "fr") -> list[str]:
     lines += [f"- {', '.join(row[:3])} : {row[3]} → {row[4]}" for row in content["tables"]["moves"]["rows"]]
     for one in content["failures"]["items"]:
         lines += ["", one["title"], f"  {', '.join(source['id'] for source in one['sources'])}"]
-        lines += [f"  {line}" for line in (*one["told"], content["failures"]["detail"])]
+        lines += [f"  {line}" for line in (*one["told"], *one["evidence"], content["failures"]["detail"])]
         lines += [f"    {line}" for line in one["detail"].splitlines()]
     told = content["warnings"]
     return lines + (["", told["title"], *(f"- {line}" for line in told["lines"])] if told["lines"] else [])
@@ -88,7 +88,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "reasons": outcome.reasons,
         "changes": outcome.changes.counts(),
         "examples": examples,
-        "drift": outcome.drift,
+        "drift": [str(drift) for drift in outcome.drift],
         "problem": outcome.problem,
         "faults": outcome.faults,
         "kept": outcome.kept,
