@@ -80,9 +80,9 @@ class Tolerance(_Record, frozen=True):
     missing; `moved`, values that change by more than `factor`; `area`, the total area of a layer of outlines.
 
     What may mean something else is judged whatever its size: `revised` is the share of the values or labels of an
-    edition in use that may change; `ranks`, the least rank correlation of the areas with the edition before; `jump`, how many
-    times the middle value of the edition before a new one may have; `displaced`, outlines with less than half of their
-    area in common; `distance`, metres by which a layer may move as a whole.
+    edition in use that may change; `ranks`, the least rank correlation of the areas with the edition before; `jump`,
+    how many times the middle value of the edition before a new one may have; `displaced`, outlines with less than half
+    of their area in common; `distance`, metres by which a layer may move as a whole.
     """
 
     lost: float = 0.05

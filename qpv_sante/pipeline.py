@@ -19,7 +19,7 @@ from qpv_sante._version import __version__
 from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
-from qpv_sante.readers import get_reader
+from qpv_sante.readers import apart, read_file
 from qpv_sante.readers.cells import format_names
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def build(
     report = BuildReport(store=store.processed_dir(root))
     with builds.new_build(root) as target:
         lock = Lock.load(root / LOCK_FILE)
+        if any(source.reader in apart.NATIVE for source in chosen):
+            apart.start()
         obtain = partial(
             download.fetch,
             raw_dir=root / "raw",
@@ -222,7 +224,7 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
     for vintage in source.vintage:
         key = source.key(vintage)
         raw = obtain(key, request_for(source, vintage))
-        found = get_reader(source.reader)(source, vintage, raw)
+        found = read_file(source, vintage, raw)
         if found.observations is not None:
             observations.validate(found.observations, where=key)
             frames.append(found.observations)

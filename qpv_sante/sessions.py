@@ -108,19 +108,19 @@ class Patience:
         time.sleep(seconds)
 
 
-class Late(Exception):  # noqa: N818 - not an error of the network: nothing tries again after it
+class Late(Exception):
     """The time for an exchange is over."""
 
 
-class PrivatePlace(Exception):  # noqa: N818 - likewise
+class PrivatePlace(Exception):
     """The name of a public host that leads to this machine or to a private network."""
 
 
 class Watch:
     """Ends an exchange when its time is over, wherever it waits.
 
-    The time-outs of sockets start again with each byte: a server that sends one now and then is never silent. The socket
-    is shut under whoever reads it, and no other is opened for the same exchange.
+    The time-outs of sockets start again with each byte: a server that sends one now and then is never silent. The
+    socket is shut under whoever reads it, and no other is opened for the same exchange.
     """
 
     current = threading.local()

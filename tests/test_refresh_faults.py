@@ -945,17 +945,14 @@ def test_reader_that_fails_in_its_own_way_stops_its_source_only(
     class Odd(Exception):
         pass
 
-    genuine = pipeline.get_reader
+    genuine = pipeline.read_file
 
-    def reader_of(name: str) -> Callable[..., Any]:
-        def read(source: Any, vintage: Any, raw: Any) -> Any:
-            if source.id == ONE:
-                raise Odd("page 7 of the record")
-            return genuine(name)(source, vintage, raw)
+    def read(source: Any, vintage: Any, raw: Any) -> Any:
+        if source.id == ONE:
+            raise Odd("page 7 of the record")
+        return genuine(source, vintage, raw)
 
-        return read
-
-    monkeypatch.setattr(pipeline, "get_reader", reader_of)
+    monkeypatch.setattr(pipeline, "read_file", read)
     change_both(producers)
     before = folder.of(ONE, EDITION)
     report = refresh()
