@@ -114,7 +114,7 @@ def nearest_column(rows: pd.DataFrame, both: pd.DataFrame) -> str:
         nearer = (after - theirs).abs().median() < 0.5 * (after - mine).abs().median()
         if equal > 0.5 and equal > (after == mine).mean():
             return str(name)
-        if nearer and len(pairs) >= MIN_RANKED and ranks(after, theirs) > ranks(after, mine):
+        if nearer and len(pairs) >= MIN_RANKED and ranks(after, theirs) >= ranks(after, mine):
             return str(name)
     return ""
 
