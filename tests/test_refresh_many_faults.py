@@ -20,3 +20,19 @@ def test_no_fault_of_servers_or_files_is_lost(monkeypatch: pytest.MonkeyPatch) -
     assert len(found) == 18
     assert len({source for source, _, _ in found}) == 3
     assert [one for one in found if one[2] != "held"] == []
+
+
+def test_halves_of_characters_do_not_stop_the_report(tmp_path: Path) -> None:
+    """JSON can name what no file can hold: the date of a dataset, an error that quotes it."""
+    from datetime import UTC, datetime
+
+    from qpv_sante.refresh.outcome import Outcome, RefreshReport
+    from qpv_sante.refresh.probing import Probe, State
+
+    probe = Probe("insee_cog@2024", State.CHANGED, "https://a.fr", "\ud800")
+    one = Outcome("insee_cog", "Codes", "Insee", probes=[probe])
+    one.fail("a cell that is \ud800")
+    report = RefreshReport(started=datetime.now(UTC), outcomes=[one])
+    for suffix in (".md", ".html", ".json"):
+        assert report.save(tmp_path / f"r{suffix}").read_text(encoding="utf-8")
+    assert one.problem.encode()

@@ -128,7 +128,8 @@ def refresh(
                     work.promote()
             finally:
                 shutil.rmtree(work.staging, ignore_errors=True)
-    except (StoreError, OSError) as error:
+    # Broad on purpose: what was found until then is told, whatever stopped the rest
+    except Exception as error:
         if not report.outcomes:  # nothing was begun: another one is running, or the folder is closed
             raise
         report.problem, report.fault = pipeline.told(error), fault_of(error)

@@ -151,10 +151,11 @@ def check_territories(target: Build, tables: Mapping[str, pd.DataFrame], made_be
 def refuse(drift: Collection[Drift], name: str) -> None:
     """Raise what speaks against the new figures, if anything does."""
     if drift:
+        alone = "" if name == "territories" else f"--source {name} "
         raise DriftError(
             "the new files are not like those in use or those of the package's snapshot, and were put aside\n- "
             + "\n- ".join(map(str, drift))
-            + f"\nIf the producer meant it: qpv-sante refresh --source {name} --accept {name}, or qpv-sante build "
+            + f"\nIf the producer meant it: qpv-sante refresh {alone}--accept {name}, or qpv-sante build "
             "--accept-changes",
             drift,
         )

@@ -68,7 +68,7 @@ class Outcome:
     def fail(self, problem: str, *faults: Fault) -> None:
         """Mark the source as failed; a second problem is added to the first."""
         self.status = "failed"
-        self.problem = "\n".join(filter(None, [self.problem, problem]))
+        self.problem = "\n".join(filter(None, [self.problem, writable(problem)]))
         self.faults = list(dict.fromkeys([*self.faults, *(faults or [Fault.UNEXPECTED])]))
 
     def withdraw(self) -> None:
@@ -215,6 +215,17 @@ class RefreshReport:
         from qpv_sante.refresh.telling import body
 
         return body(self)
+
+
+def writable(text: str) -> str:
+    """A text that can be written whatever others put in it: halves of characters, which JSON can name, as their number.
+
+    Examples
+    --------
+    >>> writable("Paru le \ud800") == "Paru le " + chr(92) + "ud800"
+    True
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_fail_on(level: str) -> str:

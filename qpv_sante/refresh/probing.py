@@ -179,8 +179,8 @@ class _Asking:
             if "/api/explore/" not in url:
                 return parse_page(text, landed)
             metadata: Any = json.loads(text)["metas"]["default"]
-            dates = [str(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
-            return Page(url, str(metadata.get("title", "")), dates[0] if dates else None, {})
+            dates = [_line(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
+            return Page(url, _line(metadata.get("title", "")), dates[0] if dates else None, {})
         # Broad on purpose: html.parser has errors of its own on what is malformed (an AssertionError among them), any
         # shape of JSON may come, and a page only helps: its files are asked for all the same.
         except Exception as error:
@@ -332,9 +332,14 @@ def _unknown(
         page = pages[_page_of(source, vintage)]
         if isinstance(page, Page):
             for url, name in unknown_editions(page, known | {page.url}).items():
-                found.setdefault(url, f"{source.producer}, {source.title}: {name}")
+                found.setdefault(_line(url), f"{source.producer}, {source.title}: {_line(name)}")
     pages_known = set(pages)
     return {url: words for url, words in found.items() if url not in pages_known}
+
+
+def _line(given: object) -> str:
+    """What others say, as a line that can be written."""
+    return " ".join(str(given).encode("utf-8", "replace").decode("utf-8").split())[:LONGEST]
 
 
 def _brief(error: BaseException) -> str:
@@ -343,6 +348,7 @@ def _brief(error: BaseException) -> str:
     problem = re.sub(r"^[\w.@-]+@[\w.-]+: |^landing page: ", "", lines[0])
     got = [line.removeprefix("got: ") for line in lines[1:] if line.startswith("got: ")]
     told = " ".join([problem.rstrip(".") if got else problem, *(f"({one})" for one in got)])
+    told = told.encode("utf-8", "backslashreplace").decode("utf-8")
     return told if len(told) <= LONGEST else told[:LONGEST] + "…"
 
 

@@ -28,7 +28,7 @@ def write(report: RefreshReport, path: Path, lang: str) -> Path:
     check_suffix(path, SUFFIXES)
     content = {".md": _markdown, ".html": _page, ".json": _json}[path.suffix.lower()](report, style.check_lang(lang))
     with written_whole(path) as aside:
-        aside.write_text(content, encoding="utf-8")
+        aside.write_text(content, encoding="utf-8", errors="backslashreplace")
     return path
 
 
