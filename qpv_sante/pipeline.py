@@ -250,7 +250,7 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         "rows": sum(len(table) for table in tables.values()),
         "tables": sorted(tables),
     }
-    return Reading(tables, record, {source.key(name): edition["sha256"] for name, edition in editions.items()})
+    return Reading(tables, record, {source.key(name): str(edition["sha256"]) for name, edition in editions.items()})
 
 
 def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where: str) -> pd.DataFrame:

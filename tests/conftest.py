@@ -174,6 +174,14 @@ def _edited(content: bytes, changes: tuple[tuple[str, str], ...]) -> bytes:
     return text.encode("utf-8")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_embedded() -> Iterator[None]:
+    """The miniature is not what the embedded snapshot was made of: a first build of it is not held against that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(before, "embedded", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _server() -> Iterator[tuple[str, Producers]]:
     answers = Producers()
@@ -188,7 +196,6 @@ def built_data(_server: tuple[str, Producers], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QPV_SANTE_MIRROR", _server[0])
-        patch.setattr(before, "embedded", lambda: None)
         report = pipeline.build(miniature.SOURCES, root=folder)
     assert report.failures == {}
     return folder
@@ -203,13 +210,9 @@ def built(built_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def producers(_server: tuple[str, Producers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Producers]:
-    """Producers that a test may break, and an empty data folder of its own.
-
-    The miniature is not what the embedded snapshot was made of: nothing is held against it.
-    """
+    """Producers that a test may break, and an empty data folder of its own."""
     url, answers = _server
     answers.reset()
-    monkeypatch.setattr(before, "embedded", lambda: None)
     monkeypatch.setenv("QPV_SANTE_MIRROR", url)
     monkeypatch.setenv("QPV_SANTE_DATA", str(tmp_path / "data"))
     yield answers

@@ -252,7 +252,7 @@ def _written(found: Tables, folder: Path) -> dict[str, Any]:
         found.observations.to_parquet(folder / "observations.parquet", index=False, compression=None)
     files: dict[str, dict[str, str]] = {"zones": {}, "codes": {}}
     for kind, tables in (("zones", found.zones), ("codes", found.codes)):
-        for number, (name, table) in enumerate(tables.items()):  # type: ignore[attr-defined]
+        for number, (name, table) in enumerate(tables.items()):
             files[kind][name] = f"{kind}-{number}.parquet"
             table.to_parquet(folder / files[kind][name], index=False, compression=None)
     return {"observations": found.observations is not None, **files, "counts": found.counts}
