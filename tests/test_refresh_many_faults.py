@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from refreshing import ONE, OTHER
+
+from conftest import Producers
+from qpv_sante import pipeline
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -36,3 +41,30 @@ def test_halves_of_characters_do_not_stop_the_report(tmp_path: Path) -> None:
     for suffix in (".md", ".html", ".json"):
         assert report.save(tmp_path / f"r{suffix}").read_text(encoding="utf-8")
     assert one.problem.encode()
+
+
+def test_any_exception_of_one_file_fails_it_alone_in_a_build(
+    producers: Producers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of GEOS, of the reader of workbooks, of memory: `build` holds them as `refresh` does."""
+    genuine = pipeline.read_file
+
+    class Odd(Exception):
+        pass
+
+    for error in (
+        Odd("a ring that is open"),
+        MemoryError("no room"),
+        RecursionError("too deep"),
+        AssertionError("odd"),
+    ):
+
+        def read(source: Any, vintage: Any, raw: Any, error: BaseException = error) -> Any:
+            if source.id == ONE:
+                raise error
+            return genuine(source, vintage, raw)
+
+        monkeypatch.setattr(pipeline, "read_file", read)
+        report = pipeline.build([ONE, OTHER], root=tmp_path / "data")
+        assert report.failures == {ONE: f"{type(error).__name__}: {error}"}
+        assert OTHER in report.built

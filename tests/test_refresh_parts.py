@@ -310,6 +310,8 @@ BARE = LockEntry("a/1/a.csv", "https://a.fr/a.csv", "00", 10, None, None, "2026-
         ({"Content-Length": "10"}, BARE, None, State.UNKNOWN, ""),
         ({"ETag": '"x"'}, BARE, "28/08/2024", State.UNKNOWN, ""),  # nothing was recorded to compare with
         ({"Content-Length": "chunked"}, BARE, None, State.UNKNOWN, ""),
+        ({"Content-Length": "\u00b2"}, BARE, None, State.UNKNOWN, ""),
+        ({"Content-Length": "9" * 5000}, BARE, None, State.UNKNOWN, ""),
     ],
 )
 def test_headers(headers: dict[str, str], entry: LockEntry, published: str | None, state: State, detail: str) -> None:

@@ -237,8 +237,8 @@ def examples(rows: pd.DataFrame) -> tuple[Example, ...]:
 # --- labels ------------------------------------------------------------------------------------------------------
 
 _KEYS = (
-    *(["level", "code"], ["geo_vintage", "geo_code"], ["kind", "code"], ["geo_code"], ["code"], ["establishment"]),
-    *(["department"], ["old_code", "new_code"], ["old_code"]),
+    *(["geo_code"], ["code"], ["level", "code"], ["kind", "code"], ["geo_vintage", "geo_code"], ["establishment"]),
+    *(["department"], ["date", "old_kind", "old_code", "new_kind", "new_code"], ["old_code", "new_code"], ["old_code"]),
 )
 MEASURES = {"population", "establishments"}  # they follow the year; the others are labels
 PLACES = ("longitude", "latitude")
