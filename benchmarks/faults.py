@@ -3,7 +3,7 @@
 A miniature of the producers answers on this machine. One source is broken in turn by each fault, another one has a new
 figure; a refresh follows. *Held*: the figures in use and the raw file are as before, the other source is in use, and
 the report says what went wrong and of what kind it is (or the fault is none, or a figure, which is then told as one).
-*Told*: held, but of no kind that is known. *Lost*: anything else: another figure without a word, a run that ends in an
+*Told*: held, but of no kind that is known, or with the whole of its host. *Lost*: anything else: another figure without a word, a run that ends in an
 error, no report.
 
     python benchmarks/faults.py [number] [seed]
@@ -200,6 +200,11 @@ def outcome_of(folder: Folder, source: str, key: str, figures: Any) -> str:
     except Exception as error:  # an error out of `refresh` is what is looked for
         return f"lost: {type(error).__name__}: {error}"
     one, other = outcome(report, source), outcome(report, OTHER)
+    if other.status == "failed" and "none of its files is asked for any more" in other.problem:
+        # both are of one host, which asked to be left alone, or took all its time: the report says so
+        return (
+            "told: the host of both is not asked any more" if tables_of(folder, source) == figures else "lost: figures"
+        )
     if other.status != "changed" or folder.pair()[1] == BEFORE[1]:
         return "lost: the other source did not go on"
     if source not in text or folder.current.problems():
