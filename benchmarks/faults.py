@@ -3,8 +3,8 @@
 A miniature of the producers answers on this machine. One source is broken in turn by each fault, another one has a new
 figure; a refresh follows. *Held*: the figures in use and the raw file are as before, the other source is in use, and
 the report says what went wrong and of what kind it is (or the fault is none, or a figure, which is then told as one).
-*Told*: held, but of no kind that is known, or with the whole of its host. *Lost*: anything else: another figure without a word, a run that ends in an
-error, no report.
+*Told*: held, but of no kind that is known, or with the whole of its host. *Lost*: anything else: another figure without
+a word, a run that ends in an error, no report.
 
     python benchmarks/faults.py [number] [seed]
 """
