@@ -222,7 +222,7 @@ def writable(text: str) -> str:
 
     Examples
     --------
-    >>> writable("Paru le \ud800") == "Paru le " + chr(92) + "ud800"
+    >>> writable("Paru le " + chr(0xD800)) == "Paru le " + chr(92) + "ud800"
     True
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
