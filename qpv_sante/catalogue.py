@@ -85,6 +85,11 @@ class Tolerance(_Record, frozen=True):
 
     `lost` and `gained` count areas of one indicator, level and year; `hidden`, published values that become secret or
     missing; `moved`, values that change by more than `factor`; `area`, the total area of a layer of outlines.
+
+    What may mean something else is judged whatever its size: `revised` is the share of the values or labels of an
+    edition in use that may change; `ranks`, the least rank correlation of the areas with the edition before; `jump`,
+    how many times the middle value of the edition before a new one may have; `displaced`, outlines with less than half
+    of their area in common; `distance`, metres by which a layer may move as a whole.
     """
 
     lost: float = 0.05
@@ -93,6 +98,11 @@ class Tolerance(_Record, frozen=True):
     moved: float = 0.1
     factor: float = 1.5
     area: float = 0.05
+    revised: float = 0.5
+    ranks: float = 0.7
+    jump: float = 1.25
+    displaced: float = 0.05
+    distance: float = 20.0
 
 
 class Withheld(_Record, frozen=True):

@@ -82,6 +82,22 @@ class UnknownMarkerError(SchemaError):
     fault = Fault.MARKER
 
 
+class DriftError(QpvSanteError, ValueError):
+    """Sound files whose figures are too far from those in use to replace them unseen.
+
+    Attributes
+    ----------
+    drift : tuple
+        What moved, one record a finding.
+    """
+
+    fault: Fault | None = Fault.DRIFT
+
+    def __init__(self, message: str, drift: Iterable[object] = ()) -> None:
+        super().__init__(message)
+        self.drift = tuple(drift)
+
+
 class InvalidInputError(QpvSanteError, ValueError):
     """Numbers that a formula cannot take: negative counts, events above their total, empty columns."""
 

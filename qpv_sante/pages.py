@@ -10,9 +10,13 @@ from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+from qpv_sante.addresses import UNREADABLE
 from qpv_sante.content import KINDS
 
-_PUBLISHED = re.compile(r"(?i)\b(?:paru|publi\S*|mis\S* (?:en ligne|à jour))\s*(?:le)?\s*:?\s*(\d{1,2}/\d{1,2}/\d{4})")
+# the ends of words are bounded: without it, a long text without spaces is searched again from each of its hyphens
+_PUBLISHED = re.compile(
+    r"(?i)\b(?:paru|publi\S{0,12}|mis\S{0,3} (?:en ligne|à jour)) ?(?:le)? ?:? ?(\d{1,2}/\d{1,2}/\d{4})"
+)
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
@@ -60,7 +64,7 @@ def parse_page(html: str, url: str) -> Page:
     >>> page.links
     {'https://www.insee.fr/fichier/1/a.zip': 'csv', 'https://www.insee.fr/fr/b.csv': 'Note'}
     """
-    links: dict[str, str] = {}
+    links: dict[str, list[str]] = {}
     words: list[str] = []
     title: list[str] = []
 
@@ -71,13 +75,15 @@ def parse_page(html: str, url: str) -> Page:
             self.in_title = self.in_title or tag == "title"
             if tag != "a":
                 return
-            href = dict(attrs).get("href")
+            href = (dict(attrs).get("href") or "").strip().replace(" ", "%20")
+            if UNREADABLE.search(href):
+                href = ""
             self.link = ""
             with contextlib.suppress(ValueError):  # a malformed link is not ours
                 link = urldefrag(urljoin(url, href)).url if href else ""
                 if urlsplit(link).scheme in {"http", "https"}:
                     self.link = link
-                    links.setdefault(link, "")
+                    links.setdefault(link, [])
 
         def handle_endtag(self, tag: str) -> None:
             self.link = "" if tag == "a" else self.link
@@ -87,12 +93,13 @@ def parse_page(html: str, url: str) -> Page:
             if self.in_title:
                 title.append(data)
             if self.link:
-                links[self.link] = " ".join(f"{links[self.link]} {data}".split())
+                links[self.link].append(data)
             words.append(data)
 
     Reader().feed(html)
     found = _PUBLISHED.search(" ".join(" ".join(words).split()))
-    return Page(url, " ".join("".join(title).split()), found[1] if found else None, links)
+    told = {link: " ".join(" ".join(texts).split()) for link, texts in links.items()}
+    return Page(url, " ".join("".join(title).split()), found[1] if found else None, told)
 
 
 def unknown_editions(page: Page, known: Iterable[str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from qpv_sante.catalogue import Source, Vintage, core_catalogue
 from qpv_sante.discontinuities import Discontinuity, level_jumps, renamed, undecided
 from qpv_sante.errors import QpvSanteError, SchemaError, StoreError
 from qpv_sante.lockfile import LOCK_FILE, Lock
-from qpv_sante.readers import get_reader
+from qpv_sante.readers import apart, read_file
 from qpv_sante.readers.cells import format_names
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a producer's file can break besides what the readers check: reported with its source, never swallowed
-SOURCE_FAULTS = (QpvSanteError, OSError, ValueError, KeyError)
 GEOGRAPHY = "territories"
 _GEOGRAPHY_CODES = ("communes", "commune_events", "commune_epci", "iris", "commune_regions", "qpv_2015_names")
 # of the QPV of 2024, a newer list of communes than the outlines': taken where the build has it
@@ -54,6 +52,9 @@ class BuildReport:
         Breaks between two editions that ask for a decision in the catalogue.
     kept : list of str
         Failed sources whose figures of an earlier build are still in use.
+    others : dict of list of str
+        Editions that were read here for the first time, from another file than the one that the embedded snapshot was
+        made of; by source.
     store : Path
         Folder of the builds.
     """
@@ -62,6 +63,7 @@ class BuildReport:
     failures: dict[str, str] = field(default_factory=dict)
     undecided: list[Discontinuity] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    others: dict[str, list[str]] = field(default_factory=dict)
     store: Path | None = None
 
     def frame(self) -> pd.DataFrame:
@@ -106,7 +108,8 @@ def build(
     root : Path, optional
         Data root; see `qpv_sante.store.data_dir`.
     accept_changes : bool
-        Accept files whose content changed since they were recorded in the lock file.
+        Accept files whose content changed since they were recorded in the lock file, and figures that are far from
+        those in use, or from those of the embedded snapshot where nothing is in use.
     offline : bool
         Use `data/raw` only.
     progress : bool
@@ -125,12 +128,16 @@ def build(
     """
     from tqdm.auto import tqdm
 
+    from qpv_sante.refresh.before import check_source
+
     known = core_catalogue()  # imported sources have no address: builds keep them as they are
     chosen = [known.source(name) for name in dict.fromkeys(sources or known.sources)]
     root = root or store.data_dir()
     report = BuildReport(store=store.processed_dir(root))
     with builds.new_build(root) as target:
         lock = Lock.load(root / LOCK_FILE)
+        if any(source.reader in apart.NATIVE for source in chosen):
+            apart.start()
         obtain = partial(
             download.fetch,
             raw_dir=root / "raw",
@@ -142,19 +149,24 @@ def build(
         for source in tqdm(chosen, desc="build", unit="source", disable=not progress):
             try:
                 reading = read_source(source, obtain)
+                if not accept_changes and (others := check_source(target, source, reading.tables, reading.hashes)):
+                    report.others[source.id] = others
+                    log.warning("%s: not the file that the snapshot was made of: %s", source.id, ", ".join(others))
                 target.put_all(reading.tables)
                 target.record(source.id, reading.record)
                 report.built[source.id] = reading.rows
                 report.undecided += undecided([*level_jumps_of(reading), *renamed(reading.names, known)], known)
-            except SOURCE_FAULTS as error:
+            # Broad on purpose: files are read by half a dozen libraries with errors of their own, and what one of them
+            # raises on the file of one producer must not stop the others. It is told with its kind.
+            except Exception as error:
                 report.failures[source.id] = told(error)
-                log.error("%s: %s", source.id, error)
+                log.error("%s: %s", source.id, told(error))
         if report.built:
             try:
-                assemble(target)
-            except SOURCE_FAULTS as error:
+                assemble(target, accept_changes=accept_changes)
+            except Exception as error:  # likewise: of tables made of what was read
                 report.failures[GEOGRAPHY] = told(error)
-                log.error("%s: %s", GEOGRAPHY, error)
+                log.error("%s: %s", GEOGRAPHY, told(error))
         for one in report.undecided:
             log.warning("%s", one)
         report.kept = [name for name in report.failures if name in target.sources]
@@ -185,10 +197,13 @@ class Reading:
         What the manifest says of the source.
     names : dict
         By edition: the columns that each series was found in.
+    hashes : dict of str to str
+        SHA-256 of its files, by edition (`source@edition`).
     """
 
     tables: dict[str, pd.DataFrame]
     record: dict[str, Any]
+    hashes: dict[str, str]
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     @property
@@ -213,15 +228,17 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
 
     Raises
     ------
-    QpvSanteError, OSError, ValueError, KeyError
+    QpvSanteError
         A file that could not be obtained, or is not as the catalogue describes it.
+    Exception
+        Whatever a library raises on what no reader foresaw.
     """
     tables: dict[str, pd.DataFrame] = {}
     frames, editions, names = [], {}, {}
     for vintage in source.vintage:
         key = source.key(vintage)
         raw = obtain(key, request_for(source, vintage))
-        found = get_reader(source.reader)(source, vintage, raw)
+        found = read_file(source, vintage, raw)
         if found.observations is not None:
             observations.validate(found.observations, where=key)
             frames.append(found.observations)
@@ -248,7 +265,9 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
         "rows": sum(len(table) for table in tables.values()),
         "tables": sorted(tables),
     }
-    return Reading(tables, record, names)
+    return Reading(
+        tables, record, {source.key(name): str(edition["sha256"]) for name, edition in editions.items()}, names
+    )
 
 
 def level_jumps_of(reading: Reading) -> list[Discontinuity]:
@@ -288,13 +307,20 @@ def assembly_due(target: builds.Build) -> bool:
     return all(target.holds(name) for name in GEOGRAPHY_INPUTS) and known != _made_of(target)
 
 
-def assemble(target: builds.Build) -> None:
+def assemble(target: builds.Build, *, accept_changes: bool = False) -> None:
     """Write the code tables that are made of several sources; without all of these, the snapshot's stay in use.
 
     They are made again when what they are made of is not what they were made of: an assembly that failed is tried
     again by the next build or refresh, whatever that one builds.
+
+    Raises
+    ------
+    DriftError
+        They are too far from those in use, or from the snapshot's, unless `accept_changes`.
     """
     import geopandas as gpd
+
+    from qpv_sante.refresh.before import check_territories
 
     absent = [name for name in GEOGRAPHY_INPUTS if not target.holds(name)]
     if absent:
@@ -309,6 +335,10 @@ def assemble(target: builds.Build) -> None:
     zones = {name: gpd.read_parquet(target.path / "zones" / f"{name}.parquet") for name in _GEOGRAPHY_ZONES}
     tables, counts = territories.assemble(codes, zones)
     put = {f"codes/{name if name != 'communes' else 'current_communes'}": table for name, table in tables.items()}
+    before = target.sources.get(GEOGRAPHY, {}).get("made_of")
+    if not accept_changes and (before is None or before["package"] == __version__):
+        # another version of the package may make them otherwise: that is not a producer's doing
+        check_territories(target, put, made_before=before is not None)
     target.put_all(put)
     record = {
         "title": "Tables d'appartenance",

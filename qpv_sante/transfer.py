@@ -13,16 +13,17 @@ import hashlib
 import logging
 import os
 import re
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
+from qpv_sante import addresses
 from qpv_sante.content import KINDS
 from qpv_sante.errors import CatalogueError, DownloadError, Fault
 from qpv_sante.pages import parse_page
-from qpv_sante.sessions import new_session, patience_of, retry_after, status
+from qpv_sante.sessions import Late, PrivatePlace, Watch, new_session, patience_of, retry_after, status
 
 if TYPE_CHECKING:
     import requests
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
+ANSWER_SECONDS = 90.0  # until the headers of an answer are there, new attempts included
 MIN_SPEED, SPEED_WINDOW = 1000.0, 30.0  # bytes a second, measured over so many seconds
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # small: what a server sends packed in spite of being asked not to may unpack to a thousand times more
 MAX_REDIRECTS = 5
 _NO_HEAD = {400, 403, 405, 501}  # answers of servers that refuse to be asked for the headers alone
 MAX_PAGE = 5_000_000  # bytes of a landing page
+# of pages: others are read as UTF-8, some of them in a time that grows with the square of the text
+_ENCODINGS = {"utf-8", "utf8", "iso-8859-1", "iso-8859-15", "latin-1", "latin1", "windows-1252", "cp1252", "us-ascii"}
 _GENERIC = {"exports", "export", "records", "attachments", "download", "file", *KINDS}
 
 
@@ -84,12 +88,26 @@ class Request:
         if bool(self.landing_page) != bool(self.link_pattern) or not (self.url or self.landing_page):
             raise CatalogueError(f"Give 'url', or 'landing_page' with 'link_pattern', or all three: {self}.")
         for url in filter(None, (self.url, self.landing_page)):
-            if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-                raise CatalogueError(f"Not a web address: {url!r}.")
+            try:
+                addresses.parse(url)
+            except addresses.UnsafeAddress as error:
+                raise CatalogueError(f"Not a web address: {url!r} ({error}).") from error
         try:
             re.compile(self.link_pattern or "")
         except re.error as error:
             raise CatalogueError(f"Link pattern {self.link_pattern!r} is not a regular expression: {error}.") from error
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Hosts that may be asked, each with its port where it is not the usual one."""
+        own = (addresses.parse(url).place for url in (self.url, self.landing_page) if url)
+        return frozenset((*own, *(host.lower() for host in self.allowed_hosts)))
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Places of this machine or of a private network that may be asked: the record's own, and those with a port."""
+        own = (addresses.parse(url).place for url in (self.url, self.landing_page) if url)
+        return frozenset((*own, *(host.lower() for host in self.allowed_hosts if ":" in host)))
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -114,6 +132,12 @@ class Busy(DownloadError):
     fault = Fault.REFUSED
 
 
+class Spent(Busy):
+    """The host has taken all the time that a run has for it: none of its files is to be asked for."""
+
+    fault = Fault.SLOW
+
+
 class Transfer:
     """One exchange with a producer; also the downloader that pooch calls, `transfer(url, file, pooch)`."""
 
@@ -123,6 +147,7 @@ class Transfer:
         self.address = request.url or request.landing_page or ""
         self.sha256, self.size = "", 0
         self.headers: Any = {}
+        self.watch: Watch | None = None
 
     def fail(
         self,
@@ -199,7 +224,7 @@ class Transfer:
             return contextlib.nullcontext()
         from tqdm.auto import tqdm
 
-        total = int(response.headers.get("Content-Length") or 0) or None
+        total = content_length(response.headers)
         return tqdm(total=total, unit="B", unit_scale=True, desc=self.key, leave=False)
 
     def open(self, url: str, method: str = "GET") -> tuple[requests.Response, str]:
@@ -212,6 +237,7 @@ class Transfer:
 
         # identity: the bytes are kept as served, and their number is the announced one
         headers = {"Accept-Encoding": "identity", "User-Agent": f"qpv_sante {requests.utils.default_user_agent()}"}
+        url = self.judged(url, "asked for", url).url
         for _ in range(MAX_REDIRECTS + 1):
             response = self.ask(url, method, headers)
             if method == "HEAD" and response.status_code in _NO_HEAD:
@@ -221,11 +247,7 @@ class Transfer:
             if not response.is_redirect:
                 break
             response.close()
-            target = _producers(urljoin(url, response.headers["Location"]))
-            self.check_host(target, f"{url} redirects to")
-            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-                self.fail("the address redirects to an unprotected one", expected="https", got=target, fault=Fault.HOST)
-            url = target
+            url = self.judged(self.joined(url, response.headers["Location"]), f"{url} redirects to", url).url
         else:
             self.fail(f"more than {MAX_REDIRECTS} redirections", got=url, fault=Fault.HOST)
         if response.status_code != 200:
@@ -234,21 +256,93 @@ class Transfer:
             if response.status_code in {404, 410}:
                 self.fail("the address no longer answers", expected="status 200", got=got, kind=Gone)
             self.fail("the producer's server refused", expected="status 200", got=got, fault=Fault.REFUSED)
+        if response.headers.get("Content-Length") and content_length(response.headers) is None:
+            response.close()
+            self.fail(
+                "the server gives a length that is none",
+                expected="a number of bytes in Content-Length",
+                got=repr(response.headers["Content-Length"][:40]),
+                fault=Fault.SILENT,
+            )
         return response, url
 
+    def joined(self, url: str, given: str) -> str:
+        """What a redirection or a link leads to, as the producer's address."""
+        given = given.strip(" \t")
+        if addresses.UNREADABLE.search(given):  # joining would leave some of these out, and judge another address
+            self.fail("an address that is not asked", got=f"{url} leads to {given[:200]!r}", fault=Fault.HOST)
+        try:
+            return _producers(given) if _mirror() and given.startswith(_mirror() + "/") else urljoin(url, given)
+        except ValueError as error:
+            self.fail("the address leads to none", got=f"{given[:200]!r}: {error}", fault=Fault.HOST, cause=error)
+
+    def judged(self, url: str, how: str, origin: str) -> addresses.Address:
+        """The address as it will be asked, once its host is one that the request names.
+
+        Parameters
+        ----------
+        url : str
+            Of the producer, or as someone gave it.
+        how : str
+            Who gave it, for the message.
+        origin : str
+            The address that led to it: one that is protected does not lead to one that is not.
+        """
+        try:
+            address = addresses.parse(url)
+        except addresses.UnsafeAddress as error:
+            self.fail(
+                "an address that is not asked",
+                expected="a plain address",
+                got=f"{how} {url!r}: {error}",
+                fault=Fault.HOST,
+            )
+        if address.place not in self.request.places or (
+            addresses.is_local(address.host) and address.place not in self.request.named
+        ):
+            self.fail(
+                "another host, which the catalogue does not name",
+                expected=", ".join(sorted(self.request.places)),
+                got=f"{how} {url}",
+                hint="if that host is the producer's, add it to allowed_hosts",
+                fault=Fault.HOST,
+            )
+        if origin.lower().startswith("https:") and address.scheme != "https":
+            self.fail("the address leads to an unprotected one", expected="https", got=f"{how} {url}", fault=Fault.HOST)
+        return address
+
     def ask(self, url: str, method: str, headers: Any) -> requests.Response:
-        """Ask for an address once the host may be asked; it may not after it asked to be left alone for long."""
+        """Ask for an address once the host may be asked, and as long as the run has time for it."""
         session = cast("requests.Session", self.session)
-        asked, patience, host = _asked(url), patience_of(session), urlsplit(url).netloc
-        local = urlsplit(asked).hostname in {"127.0.0.1", "localhost", "::1"}
+        asked, patience, host = _asked(url), patience_of(session), addresses.parse(url).place
+        local = addresses.is_local(addresses.parse(asked).host)
         proxies: Any = {"http": None, "https": None, "all": None} if local else None
         attempt = 0
         while not patience.busy(host):
+            self.watch = watch = Watch()
             try:
-                response = session.request(
-                    method, asked, stream=True, allow_redirects=False, timeout=TIMEOUT, headers=headers, proxies=proxies
-                )
-            except OSError as error:  # here, not through pooch: the session has already tried again
+                with patience.counted(host), watch.for_seconds(min(ANSWER_SECONDS, patience.left(host))):
+                    response = session.request(
+                        method,
+                        asked,
+                        stream=True,
+                        allow_redirects=False,
+                        timeout=TIMEOUT,
+                        headers=headers,
+                        proxies=proxies,
+                    )
+                if watch.ended:  # headers that were cut by us look like whole ones
+                    response.close()
+                    raise Late
+            except Exception as error:  # here, not through pooch: the session has already tried again
+                if watch.ended:
+                    late = f"no answer after {ANSWER_SECONDS:g} s"
+                    patience.give_up(host, late if patience.left(host) > 0 else patience.spent(host))
+                    break
+                if isinstance(error, PrivatePlace):
+                    self.fail("the host is one of a private network", got=str(error), fault=Fault.HOST, cause=error)
+                if not isinstance(error, OSError):
+                    raise
                 got = f"{type(error).__name__}: {error}"
                 self.fail("could not be downloaded", got=got, hint=advice(error), cause=error)
             seconds = retry_after(response)
@@ -257,36 +351,36 @@ class Transfer:
             response.close()
             patience.wait(host, seconds, attempt, status(response))
             attempt += 1
+        self.left_alone(host)
+
+    def left_alone(self, host: str) -> NoReturn:
+        """Say why a host is not asked any more."""
+        patience = patience_of(cast("requests.Session", self.session))
+        slow = patience.is_slow(host)
         self.fail(
-            f"{host} asks to come back later",
-            expected="status 200",
+            f"{host} is too slow" if slow else f"{host} asks to come back later",
+            expected="an answer in time" if slow else "status 200",
             got=f"{patience.busy(host)}; none of its files is asked for any more",
             hint="run it again later",
-            kind=Busy,
+            kind=Spent if slow else Busy,
         )
-
-    def check_host(self, url: str, how: str) -> None:
-        """Refuse a host that the request does not name."""
-        if (urlsplit(url).hostname or "").lower() not in self.request.hosts:
-            expected, hint = (
-                ", ".join(sorted(self.request.hosts)),
-                "if that host is the producer's, add it to allowed_hosts",
-            )
-            self.fail(
-                "another host, which the catalogue does not name",
-                expected=expected,
-                got=f"{how} {url}",
-                hint=hint,
-                fault=Fault.HOST,
-            )
 
     def chunks(self, response: requests.Response, limit: int) -> Iterator[bytes]:
         """Read a body, not too large, not too slow, and whole."""
+        patience, host = patience_of(cast("requests.Session", self.session)), self.asked_host
+        watch = self.watch or Watch()
+        with patience.counted(host), watch.for_seconds(patience.left(host)):
+            yield from self._chunks(response, limit, watch)
+        if watch.ended:  # the end of a body whose length nobody said may be ours
+            patience.give_up(host, patience.spent(host))
+            self.left_alone(host)
+
+    def _chunks(self, response: requests.Response, limit: int, watch: Watch) -> Iterator[bytes]:
         import requests
         import urllib3
 
-        announced = int(response.headers.get("Content-Length") or 0)
-        size, since, before = 0, time.monotonic(), 0
+        announced = content_length(response.headers) or 0
+        size, since, before = 0, monotonic(), 0
         while True:
             if max(size, announced) > limit:
                 self.fail(
@@ -299,6 +393,8 @@ class Transfer:
                 # read1 gives what has arrived; read would wait for the whole chunk, hours at a few bytes a second
                 chunk = response.raw.read1(CHUNK, decode_content=True)
             except urllib3.exceptions.HTTPError as error:  # cut or silent: an error that pooch retries
+                if watch.ended:
+                    return
                 raise requests.exceptions.ChunkedEncodingError(
                     f"the body was cut after {size} bytes: {error}"
                 ) from error
@@ -306,13 +402,18 @@ class Transfer:
                 return
             yield chunk
             size += len(chunk)
-            elapsed = time.monotonic() - since
+            elapsed = monotonic() - since
             if elapsed >= SPEED_WINDOW:
                 if (size - before) / elapsed < MIN_SPEED:
                     got = f"{(size - before) / elapsed:.0f} bytes a second for {elapsed:.0f} seconds"
                     wanted = f"at least {MIN_SPEED:.0f} bytes a second"
                     self.fail("the server is too slow", expected=wanted, got=got, fault=Fault.SLOW)
-                since, before = time.monotonic(), size
+                since, before = monotonic(), size
+
+    @property
+    def asked_host(self) -> str:
+        """Host of the address that is asked for."""
+        return addresses.parse(self.address).place
 
     def link(self) -> str:
         """Find the one link of the landing page that matches."""
@@ -325,7 +426,8 @@ class Transfer:
         response, landed = self.open(url)
         with response:
             body = b"".join(self.chunks(response, MAX_PAGE))
-        return body.decode(response.encoding or "utf-8", errors="replace"), landed
+        said = (response.encoding or "").lower()
+        return body.decode(said if said in _ENCODINGS else "utf-8", errors="replace"), landed
 
     def choose(self, links: Collection[str], pattern: str) -> str:
         """Give the one link whose path matches."""
@@ -340,7 +442,7 @@ class Transfer:
                 hint="if the page was reorganised, correct link_pattern or landing_page in the catalogue",
                 fault=Fault.LINK,
             )
-        self.check_host(found[0], "the page links to")
+        self.judged(found[0], "the page links to", self.address)
         return found[0]
 
 
@@ -400,9 +502,20 @@ def _mirror() -> str:
 
 def _asked(url: str) -> str:
     """Address to ask for a producer's address: itself, or the mirror's."""
-    parts = urlsplit(url)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{_mirror()}/{parts.netloc}{parts.path}{query}" if _mirror() else url
+    address = addresses.parse(url)
+    return f"{_mirror()}/{address.place}{address.path}" if _mirror() else address.url
+
+
+def content_length(headers: Any) -> int | None:
+    """Bytes that a server announces; none if it announces nothing, or nothing that is a number of bytes.
+
+    Examples
+    --------
+    >>> [content_length({"Content-Length": said}) for said in ("12", "\u00b2", "-1", "9" * 5000, "")]
+    [12, None, None, None, None]
+    """
+    said = str(headers.get("Content-Length") or "").strip()
+    return int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
 
 
 def _producers(asked: str) -> str:

@@ -476,7 +476,7 @@ def test_unexpected_interruption_leaves_the_store(workspace: Path, monkeypatch: 
     """The user stops the build: the previous one stays in use, nothing half written."""
     before = files_of(workspace / "processed")
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "assemble", interrupt)

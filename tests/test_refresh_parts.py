@@ -169,7 +169,7 @@ def test_outlines() -> None:
 
 
 def drift(old: pd.DataFrame, new: pd.DataFrame, name: str = NAME, tolerance: Tolerance = TOLERANCE) -> list[str]:
-    return find_drift({name: old}, {name: new}, tolerance)
+    return [str(one) for one in find_drift({name: old}, {name: new}, tolerance)]
 
 
 WHAT = r"poverty_rate, qpv 2015, 2021 \(s@2021\): "
@@ -241,7 +241,9 @@ def test_few_areas_are_all_told() -> None:
 
 def test_new_indicator_year_or_source_has_no_past() -> None:
     old = rates()
-    new = pd.concat([old, rates(indicator="decile_ratio"), rates(year=2022), rates(source="s@2022")])
+    later = rates(year=2022)  # other figures than those of 2021, of which they would be a copy
+    later = later.assign(value=later["value"] * 1.02)
+    new = pd.concat([old, rates(indicator="decile_ratio"), later, rates(source="s@2022")])
     assert drift(old, new) == []
     assert find_drift({}, {NAME: old}, TOLERANCE) == []
 
@@ -254,7 +256,8 @@ def test_zero_stays_zero() -> None:
 
 
 def test_table_that_is_gone() -> None:
-    assert find_drift({NAME: rates()}, {}, TOLERANCE) == ["observations/s: the table is gone (100 rows before)"]
+    (told,) = find_drift({NAME: rates()}, {}, TOLERANCE)
+    assert str(told) == "observations/s: the table is gone (100 rows before)"
 
 
 def test_code_table_that_shrinks_or_grows() -> None:
@@ -274,7 +277,7 @@ def test_area_of_a_layer() -> None:
 
 def test_tolerance_of_the_source() -> None:
     old = rates()
-    wide = Tolerance(lost=0.2, factor=20)
+    wide = Tolerance(lost=0.2, factor=20, revised=1)  # ten times as much is a value that changed, too
     assert drift(old, old.assign(value=old["value"] * 10).drop(index=range(0, 100, 10)), tolerance=wide) == []
 
 
@@ -307,6 +310,8 @@ BARE = LockEntry("a/1/a.csv", "https://a.fr/a.csv", "00", 10, None, None, "2026-
         ({"Content-Length": "10"}, BARE, None, State.UNKNOWN, ""),
         ({"ETag": '"x"'}, BARE, "28/08/2024", State.UNKNOWN, ""),  # nothing was recorded to compare with
         ({"Content-Length": "chunked"}, BARE, None, State.UNKNOWN, ""),
+        ({"Content-Length": "\u00b2"}, BARE, None, State.UNKNOWN, ""),
+        ({"Content-Length": "9" * 5000}, BARE, None, State.UNKNOWN, ""),
     ],
 )
 def test_headers(headers: dict[str, str], entry: LockEntry, published: str | None, state: State, detail: str) -> None:

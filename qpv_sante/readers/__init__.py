@@ -76,6 +76,23 @@ _READERS = {
 }
 
 
+def read_file(source: Source, vintage: Vintage, raw: RawFile) -> Tables:
+    """Read one file with the reader of its source, in a process of its own where a library could stop this one.
+
+    Raises
+    ------
+    QpvSanteError
+        The file is not as the catalogue describes it, or stopped whoever read it.
+    """
+    from qpv_sante.readers import apart
+
+    return (
+        apart.read(source, vintage, raw)
+        if source.reader in apart.NATIVE
+        else get_reader(source.reader)(source, vintage, raw)
+    )
+
+
 def get_reader(name: str) -> Reader:
     """The reader of a file shape, imported when asked for.
 

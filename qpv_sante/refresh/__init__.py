@@ -2,7 +2,11 @@
 
     faults.py    what went wrong, by kind and in words
     probing.py   what each producer says now of its files
+    before.py    what new files are held against: the tables in use, or the embedded snapshot
     drift.py     what moved too far to be put in use unseen
+    meaning.py   figures and labels that may mean something else, whatever the size of the change
+    displacement.py  outlines that are elsewhere
+    evidence.py  one finding, in either language
     changes.py   what differs, by key
     outcome.py   what happened to each source, and the exit code
     telling.py   the same in words: Markdown, HTML, JSON
@@ -30,6 +34,7 @@ from qpv_sante.arguments import checked
 from qpv_sante.catalogue import Source, core_catalogue
 from qpv_sante.errors import DownloadError, Fault, StoreError, UnknownNameError, did_you_mean
 from qpv_sante.lockfile import LOCK_FILE, Lock
+from qpv_sante.refresh.before import declared, tables_before, unfamiliar
 from qpv_sante.refresh.changes import compare_tables
 from qpv_sante.refresh.drift import find_drift
 from qpv_sante.refresh.faults import fault_of
@@ -125,7 +130,8 @@ def refresh(
                     work.promote()
             finally:
                 shutil.rmtree(work.staging, ignore_errors=True)
-    except (StoreError, OSError) as error:
+    # Broad on purpose: what was found until then is told, whatever stopped the rest
+    except Exception as error:
         if not report.outcomes:  # nothing was begun: another one is running, or the folder is closed
             raise
         report.problem, report.fault = pipeline.told(error), fault_of(error)
@@ -187,13 +193,14 @@ class _Refresh:
         lost, own = pipeline.GEOGRAPHY in self.target.lost, bool(self.target.written)
         before = self._tables(known.get("tables", []))
         try:
-            pipeline.assemble(self.target)
+            pipeline.assemble(self.target, accept_changes=pipeline.GEOGRAPHY in self.accept)
             made = self.target.sources[pipeline.GEOGRAPHY]
             outcome.changes = compare_tables(before, self._tables(made["tables"]))
             outcome.rows, self.rebuilt = made["rows"], True
             if lost or not own:  # not a consequence of what this refresh wrote
                 outcome.reasons = ["damaged in the store" if lost else "not assembled yet"]
-        except pipeline.SOURCE_FAULTS as error:
+        except Exception as error:  # broad on purpose, as for the sources that they are made of
+            outcome.drift = list(getattr(error, "drift", ()))
             outcome.fail(
                 f"{pipeline.told(error)}\n  kept: the tables of territories in use, untouched\n"
                 "  try: qpv-sante refresh, which tries again each time",
@@ -239,7 +246,7 @@ class _Refresh:
         with self.target.staged(reading.tables) as written:
             # the same bytes are the same figures: neither read, compared nor written again
             moved = {name: record for name, record in written.items() if not self.target.same(name, record)}
-            if not self._accepted(source, outcome, reading.tables, {*known, *moved} - (written.keys() - moved.keys())):
+            if not self._accepted(source, outcome, reading, {*known, *moved} - (written.keys() - moved.keys())):
                 return
             self.target.place(moved)
         for name in set(known) - set(reading.tables):
@@ -250,18 +257,25 @@ class _Refresh:
         outcome.status = "failed" if outcome.problem else "changed"
         outcome.rows = reading.rows
 
-    def _accepted(
-        self, source: Source, outcome: Outcome, tables: Mapping[str, pd.DataFrame], names: Collection[str]
-    ) -> bool:
-        """Compare the tables named with those in use; whether they may replace them."""
-        before = self._before(source, names)
-        outcome.changes = compare_tables(before, tables)
-        if outcome.changes and any(reason.startswith("file") for reason in outcome.reasons):
-            outcome.drift = find_drift(before, tables, source.tolerance)
+    def _accepted(self, source: Source, outcome: Outcome, reading: pipeline.Reading, names: Collection[str]) -> bool:
+        """Compare the tables named with those in use, or with the snapshot's; whether they may replace them."""
+        first = source.id not in self.target.sources
+        # what was lost here was looked at when it was put in use
+        judged = any(reason.startswith("file") for reason in outcome.reasons) or "not built yet" in outcome.reasons
+        others = unfamiliar(reading.hashes) if first and judged else []
+        before, embedded = tables_before(self.target, names, snapshot=first)
+        before = declared(source, before)
+        # the snapshot's outlines are simplified: they would all differ, and say nothing
+        compared = {name: table for name, table in before.items() if name not in embedded or "zones/" not in name}
+        outcome.changes = compare_tables(compared, reading.tables)
+        outcome.others = others
+        if judged and (others if first else outcome.changes):
+            outcome.drift = find_drift(before, reading.tables, source.tolerance, snapshot=embedded)
             if outcome.drift and source.id not in self.accept:
+                against = "those of the package's snapshot" if first else "those in use"
                 outcome.fail(
-                    "the new files are not like those in use, and were put aside\n- "
-                    + "\n- ".join(outcome.drift)
+                    f"the new files are not like {against}, and were put aside\n- "
+                    + "\n- ".join(map(str, outcome.drift))
                     + f"\nIf the producer meant it: qpv-sante refresh --source {source.id} --accept {source.id}",
                     Fault.DRIFT,
                 )
@@ -307,23 +321,6 @@ class _Refresh:
         """Editions whose content is not the recorded one."""
         keys = [source.key(vintage) for vintage in source.vintage if source.key(vintage) in obtained]
         return [key for key in keys if (e := self.lock.get(key)) is None or e.sha256 != obtained[key].sha256]
-
-    def _before(self, source: Source, names: Collection[str]) -> dict[str, pd.DataFrame]:
-        """The tables in use, or the figures of the snapshot where nothing was built yet.
-
-        Only what the catalogue still declares: what the package no longer reads is not a producer's doing.
-        """
-        tables = self._tables(names)
-        figures = f"observations/{source.id}"
-        embedded = store.Store(store.snapshot_dir(), "snapshot")
-        if figures in names and figures not in tables and embedded.has(figures):
-            tables[figures] = embedded.observations(source.id)
-        if figures in tables:
-            frame = tables[figures]
-            editions = [source.key(vintage) for vintage in source.vintage]
-            still = frame["source"].isin(editions) & frame["indicator"].isin(list(core_catalogue().indicators))
-            tables[figures] = frame[still]
-        return tables
 
     def _tables(self, names: Collection[str]) -> dict[str, pd.DataFrame]:
         """Tables that the new build has by now: those of the build in use, as long as nothing replaced them."""

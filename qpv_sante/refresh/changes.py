@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from qpv_sante.geography import department_of_qpv, projected_crs
 from qpv_sante.observations import KEY, MISSING_FLAGS
+from qpv_sante.refresh.displacement import compare_outlines
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 LISTED = 20  # examples kept of each kind
-AREA_NOTICED = 0.001  # share of an outline's area: under it, rounding of vertices
+ELSEWHERE_NOTICED = 0.001  # share of an outline that is elsewhere: under it, rounding of vertices
 _CODES = ("geo_code", "code", "old_code")
 _NUMBERS = ("value", "lower", "upper", "n", "denominator")
 
@@ -39,7 +40,7 @@ class Changes:
     labels : int
         Rows of code tables, and names of zones, that were added, removed or rewritten.
     outlines : int
-        Zones added, removed or whose area moved by more than 0.1 %.
+        Zones added, removed or of which more than 0.1 % of the area is elsewhere.
     examples : dict of str to DataFrame
         Up to 20 rows of each kind, the largest first: key columns, `before`, `after`.
     """
@@ -181,12 +182,10 @@ def _as_text(frame: pd.DataFrame, key: str) -> pd.Series:
 
 def _compare_zones(old: gpd.GeoDataFrame, new: gpd.GeoDataFrame, layer: str, changes: Changes) -> None:
     # by code; a code that comes twice in a layer is compared as one
-    areas = pd.concat({"before": zone_areas(old), "after": zone_areas(new)}, axis=1)
-    share = (areas["after"] - areas["before"]).abs() / areas["before"]
-    gone_or_new = areas.isna().sum(axis=1) == 1
-    moved = areas[gone_or_new | (share > AREA_NOTICED)]
-    order = share.fillna(float("inf")).loc[moved.index].sort_values(ascending=False).index
-    changes.note("outlines", len(moved), moved.loc[order].reset_index(names="geo_code").assign(source=layer, unit="m2"))
+    outlines = compare_outlines(old, new)
+    moved = outlines[outlines["elsewhere"] > ELSEWHERE_NOTICED].sort_values("elsewhere", ascending=False)
+    shown = moved[["before", "after"]].assign(metres=np.hypot(moved["east"], moved["north"]), source=layer, unit="m2")
+    changes.note("outlines", len(moved), shown.reset_index(names="geo_code"))
     names = [column for column in new.columns if column in old.columns and column not in {"geometry"}]
     _compare_codes(
         pd.DataFrame(old[names]).sort_values("geo_code"),
@@ -194,17 +193,3 @@ def _compare_zones(old: gpd.GeoDataFrame, new: gpd.GeoDataFrame, layer: str, cha
         layer,
         changes,
     )
-
-
-def zone_areas(zones: gpd.GeoDataFrame) -> pd.Series:
-    """Area of each zone in square metres, by code; missing without an outline."""
-    if zones.empty:
-        return pd.Series(dtype=float)
-    codes = zones["geo_code"].astype("string")
-    crs = department_of_qpv(codes).where(codes.str.match("Q[PN]"), codes).map(projected_crs)
-    parts = [
-        pd.Series(group.geometry.to_crs(system).area.where(group.geometry.notna()), index=group.index)
-        for system, group in zones.groupby(crs.to_numpy())
-    ]
-    areas: Any = pd.concat(parts)
-    return areas.groupby(zones["geo_code"].astype("string")).sum(min_count=1)

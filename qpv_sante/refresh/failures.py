@@ -14,6 +14,8 @@ from qpv_sante.refresh import faults
 from qpv_sante.refresh.outcome import Outcome
 from qpv_sante.refresh.words import WORDS
 
+MOST_TOLD = 12  # findings of one source in sentences; the detail has all
+
 
 def failures(failed: Sequence[Outcome], lang: style.Lang) -> list[dict[str, Any]]:
     """One record for each way to fail.
@@ -21,8 +23,8 @@ def failures(failed: Sequence[Outcome], lang: style.Lang) -> list[dict[str, Any]
     Returns
     -------
     list of dict
-        `title` (what happened), `told` (what to do, what serves), `sources` (`id, title, page`), and `detail`, the
-        errors in full, each once.
+        `title` (what happened), `told` (what to do, what serves), `evidence` (what moved too far, one sentence each),
+        `sources` (`id, title, page`), and `detail`, the errors in full, each once.
     """
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in failed:
@@ -36,12 +38,25 @@ def _group(outcomes: list[Outcome], lang: style.Lang) -> dict[str, Any]:
     return {
         "title": happened,
         "told": [advice, _meanwhile(outcomes[0], lang)],
+        "evidence": [line for outcome in outcomes for line in _evidence(outcome, lang)],
         "sources": [
             {"id": o.source, "title": o.title, "page": known[o.source].landing_page if o.source in known else ""}
             for o in outcomes
         ],
         "detail": "\n".join(dict.fromkeys(_detail(outcome) for outcome in outcomes)),
     }
+
+
+def _evidence(outcome: Outcome, lang: style.Lang) -> list[str]:
+    """What moved too far in a source, in sentences; how many more there are in the detail."""
+    known = core_catalogue().indicators
+
+    def label(name: str) -> str:
+        return known[name].short[lang] if name in known else name
+
+    told = [drift.told(lang, label) for drift in outcome.drift[:MOST_TOLD]]
+    rest = len(outcome.drift) - len(told)
+    return told + [style.typography(WORDS["more"][lang].format(number=rest), lang)] * bool(rest)
 
 
 def advised(kinds: Sequence[Fault], sources: Sequence[str], lang: style.Lang) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from qpv_sante.errors import Fault, UnknownNameError, did_you_mean
 from qpv_sante.refresh.changes import Changes
+from qpv_sante.refresh.evidence import Drift
 from qpv_sante.refresh.probing import Probe, State, Survey
 
 Status = Literal["unchanged", "changed", "failed"]
@@ -36,8 +37,10 @@ class Outcome:
         Why it was built again.
     changes : Changes
         What differs from the figures in use before.
-    drift : list of str
-        What moved beyond the tolerance.
+    drift : list of Drift
+        What moved beyond the tolerance, or may mean something else.
+    others : list of str
+        Editions read here for the first time from another file than the one that the embedded snapshot was made of.
     problem : str
         What went wrong.
     faults : list of Fault
@@ -55,7 +58,8 @@ class Outcome:
     probes: list[Probe] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
-    drift: list[str] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     problem: str = ""
     faults: list[Fault] = field(default_factory=list)
     kept: bool = False
@@ -64,7 +68,7 @@ class Outcome:
     def fail(self, problem: str, *faults: Fault) -> None:
         """Mark the source as failed; a second problem is added to the first."""
         self.status = "failed"
-        self.problem = "\n".join(filter(None, [self.problem, problem]))
+        self.problem = "\n".join(filter(None, [self.problem, writable(problem)]))
         self.faults = list(dict.fromkeys([*self.faults, *(faults or [Fault.UNEXPECTED])]))
 
     def withdraw(self) -> None:
@@ -116,7 +120,8 @@ class RefreshReport:
     def warnings(self) -> list[tuple[str, str]]:
         """What a person should look at although nothing failed: kind and text.
 
-        Kinds are `unknown_edition`, `moved`, `accepted_drift` and `silent_page` for the producers; for the store
+        Kinds are `unknown_edition`, `moved`, `accepted_drift`, `other_file` (read for the first time, and not the file
+        that the snapshot was made of) and `silent_page` for the producers; for the store
         `manifest` (damaged, written again from its copy), `manifest_lost` (and its copy too), `going_on` (from an
         earlier build), `record` (a record of the manifest that the file denies), `import` (an imported table found in
         another build) and `rolled_back` (sources that a rollback holds).
@@ -129,11 +134,12 @@ class RefreshReport:
             if probe.state is State.MOVED
         ]
         accepted = [("accepted_drift", f"{o.source}: {line}") for o in self.of("changed") for line in o.drift]
+        others = [("other_file", ", ".join(o.others)) for o in self.of("changed") if o.others]
         hosts: dict[tuple[str, str], list[str]] = {}
         for url, why in self.survey.silent_pages.items():
             hosts.setdefault((urlsplit(url).netloc, why), []).append(urlsplit(url).path)
         silent = [("silent_page", f"{host}: {', '.join(paths)} ({why})") for (host, why), paths in hosts.items()]
-        return new + moved + accepted + silent + self.repairs
+        return new + moved + accepted + others + silent + self.repairs
 
     def exit_code(self, fail_on: str = "failure") -> int:
         """Code for a schedule: 0 nothing new, 10 changed, 1 something failed (the rest is in use).
@@ -209,6 +215,17 @@ class RefreshReport:
         from qpv_sante.refresh.telling import body
 
         return body(self)
+
+
+def writable(text: str) -> str:
+    """A text that can be written whatever others put in it: halves of characters, which JSON can name, as their number.
+
+    Examples
+    --------
+    >>> writable("Paru le " + chr(0xD800)) == "Paru le " + chr(92) + "ud800"
+    True
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_fail_on(level: str) -> str:

@@ -22,7 +22,7 @@ from qpv_sante.pipeline import request_for
 from qpv_sante.refresh.faults import fault_of
 from qpv_sante.sessions import PER_HOST
 from qpv_sante.style import capitalise
-from qpv_sante.transfer import Busy, Gone, Request, Transfer
+from qpv_sante.transfer import Busy, Gone, Request, Transfer, content_length
 
 if TYPE_CHECKING:
     import requests
@@ -173,14 +173,14 @@ class _Asking:
         try:
             with self._turn(transfer):
                 text, landed = transfer.text(url)
-        except (OSError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
+        except Exception as error:  # broad on purpose: a page only helps, its files are asked for all the same
             return _brief(error)
         try:
             if "/api/explore/" not in url:
                 return parse_page(text, landed)
             metadata: Any = json.loads(text)["metas"]["default"]
-            dates = [str(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
-            return Page(url, str(metadata.get("title", "")), dates[0] if dates else None, {})
+            dates = [_line(metadata[name]) for name in ("data_processed", "modified") if metadata.get(name)]
+            return Page(url, _line(metadata.get("title", "")), dates[0] if dates else None, {})
         # Broad on purpose: html.parser has errors of its own on what is malformed (an AssertionError among them), any
         # shape of JSON may come, and a page only helps: its files are asked for all the same.
         except Exception as error:
@@ -203,9 +203,10 @@ class _Asking:
             page_url = vintage.landing_page or source.landing_page
             advice = f"If {page_url} has it, correct its address in the catalogue."
             return told(State.MISSING, f"{_brief(error)}. {advice}", fault_of(error.__cause__ or error))
-        except (OSError, ValueError) as error:  # a DownloadError is an OSError
+        # Broad on purpose: a producer that does not answer, however it does it, is a state and not an error
+        except Exception as error:
             said = _brief(error)
-            fault = self.faults.get(urlsplit(transfer.address).netloc, fault_of(error))
+            fault = self.faults.get(_host_of(transfer), fault_of(error))
             said = said if said in self.closed.values() else f"{said}. Try again later."
             return told(State.UNREACHABLE, said, Fault.SILENT if fault is Fault.OBTAIN else fault)
         if entry is None:
@@ -241,7 +242,7 @@ class _Asking:
     @contextmanager
     def _turn(self, transfer: Transfer) -> Iterator[None]:
         """Wait for the host's turn, and leave if others found it closed meanwhile."""
-        host = urlsplit(transfer.address).netloc
+        host = _host_of(transfer)
         with self.turns.setdefault(host, BoundedSemaphore(PER_HOST)):
             if why := self.closed.get(host):
                 raise DownloadError(why)
@@ -257,6 +258,14 @@ class _Asking:
                     self.faults[host] = fault_of(error)
                     raise DownloadError(self.closed[host]) from error
                 raise
+
+
+def _host_of(transfer: Transfer) -> str:
+    """Host of the address that is asked; the request's own where it is none."""
+    try:
+        return transfer.asked_host
+    except ValueError:
+        return urlsplit(transfer.address).netloc
 
 
 def _no_connection(error: BaseException) -> str:
@@ -298,13 +307,13 @@ def compare_headers(headers: Any, entry: LockEntry, published: str | None = None
     >>> compare_headers({}, entry, published="01/01/2026")
     (<State.UNCHANGED: 'unchanged'>, '')
     """
-    length = str(headers.get("Content-Length") or "")
+    length = content_length(headers)
     said = [
         ("tag", entry.etag, headers.get("ETag")),
         ("date", entry.last_modified, headers.get("Last-Modified")),
         ("publication", entry.published, published),
     ]
-    if length.isdigit() and int(length) != entry.bytes:
+    if length is not None and length != entry.bytes:
         return State.CHANGED, f"length {entry.bytes} -> {length} bytes"
     for what, before, now in said:  # the surest first; what one of the two does not say is not compared
         if before and now:
@@ -323,9 +332,14 @@ def _unknown(
         page = pages[_page_of(source, vintage)]
         if isinstance(page, Page):
             for url, name in unknown_editions(page, known | {page.url}).items():
-                found.setdefault(url, f"{source.producer}, {source.title}: {name}")
+                found.setdefault(_line(url), f"{source.producer}, {source.title}: {_line(name)}")
     pages_known = set(pages)
     return {url: words for url, words in found.items() if url not in pages_known}
+
+
+def _line(given: object) -> str:
+    """What others say, as a line that can be written."""
+    return " ".join(str(given).encode("utf-8", "replace").decode("utf-8").split())[:LONGEST]
 
 
 def _brief(error: BaseException) -> str:
@@ -334,6 +348,7 @@ def _brief(error: BaseException) -> str:
     problem = re.sub(r"^[\w.@-]+@[\w.-]+: |^landing page: ", "", lines[0])
     got = [line.removeprefix("got: ") for line in lines[1:] if line.startswith("got: ")]
     told = " ".join([problem.rstrip(".") if got else problem, *(f"({one})" for one in got)])
+    told = told.encode("utf-8", "backslashreplace").decode("utf-8")
     return told if len(told) <= LONGEST else told[:LONGEST] + "…"
 
 

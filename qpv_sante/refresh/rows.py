@@ -69,6 +69,10 @@ class Names:
             return None
         return style.format_number(square_metres / 1e6, 3, lang=self.lang, symbol="km²")
 
+    def metres(self, distance: float) -> str:
+        """A distance in metres."""
+        return style.format_number(distance, 0, lang=self.lang, symbol="m")
+
     def _unit(self, indicator: str) -> tuple[str, int]:
         known = self.indicators.get(indicator)
         return (style.unit_symbol(known.unit[self.lang]), known.decimals) if known else ("", 1)
@@ -124,7 +128,10 @@ def example_tables(outcome: Outcome, names: Names, lang: style.Lang) -> list[dic
             classes = (row.get("sex", TOTAL), row.get("age", TOTAL))
             what = names.indicator(indicator, *classes) if indicator else str(row["source"])
             if row.get("unit") == "m2":
+                metres = row.get("metres")
                 row |= {side: names.area(row[side]) for side in ("before", "after")}
+                if metres and metres >= 1 and row["after"]:
+                    row["after"] = WORDS["displaced"][lang].format(area=row["after"], metres=names.metres(metres))
             values = (
                 names.value(indicator, row[side], flag) for side, flag in zip(("before", "after"), flags, strict=True)
             )

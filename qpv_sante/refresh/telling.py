@@ -28,7 +28,7 @@ def write(report: RefreshReport, path: Path, lang: str) -> Path:
     check_suffix(path, SUFFIXES)
     content = {".md": _markdown, ".html": _page, ".json": _json}[path.suffix.lower()](report, style.check_lang(lang))
     with written_whole(path) as aside:
-        aside.write_text(content, encoding="utf-8")
+        aside.write_text(content, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -39,7 +39,7 @@ def summary(report: RefreshReport, lang: str = "fr") -> list[str]:
     lines += [f"- {', '.join(row[:3])} : {row[3]} → {row[4]}" for row in content["tables"]["moves"]["rows"]]
     for one in content["failures"]["items"]:
         lines += ["", one["title"], f"  {', '.join(source['id'] for source in one['sources'])}"]
-        lines += [f"  {line}" for line in (*one["told"], content["failures"]["detail"])]
+        lines += [f"  {line}" for line in (*one["told"], *one["evidence"], content["failures"]["detail"])]
         lines += [f"    {line}" for line in one["detail"].splitlines()]
     told = content["warnings"]
     return lines + (["", told["title"], *(f"- {line}" for line in told["lines"])] if told["lines"] else [])
@@ -88,7 +88,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "reasons": outcome.reasons,
         "changes": outcome.changes.counts(),
         "examples": examples,
-        "drift": outcome.drift,
+        "drift": [str(drift) for drift in outcome.drift],
         "problem": outcome.problem,
         "faults": outcome.faults,
         "kept": outcome.kept,

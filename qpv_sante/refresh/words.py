@@ -59,6 +59,8 @@ WORDS: dict[str, dict[str, str]] = {
         "fr": "Aucun chiffre de cette source n'est disponible.",
         "en": "No figure of this source is available.",
     },
+    "displaced": {"fr": "{area}, centre déplacé de {metres}", "en": "{area}, centre moved by {metres}"},
+    "more": {"fr": "Autres constats, au détail : {number}.", "en": "More findings, in the detail: {number}."},
     "detail": {"fr": "Détail technique", "en": "Technical detail"},
     "warnings": {"fr": "À vérifier", "en": "To check"},
     "unknown_edition": {
@@ -69,6 +71,10 @@ WORDS: dict[str, dict[str, str]] = {
     "accepted_drift": {
         "fr": "Dérive acceptée de {source}, écarts au-delà des tolérances : {number}.",
         "en": "Drift of {source} accepted, moves beyond the tolerances: {number}.",
+    },
+    "other_file": {
+        "fr": "Lu ici pour la première fois, dans un autre fichier que celui de l'instantané du paquet : {text}",
+        "en": "Read here for the first time, from another file than that of the package's snapshot: {text}",
     },
     "silent_page": {
         "fr": "Pages de {host} illisibles, où de nouvelles éditions n'ont pas pu être cherchées : {number}.",
@@ -157,5 +163,100 @@ HEADERS: dict[str, dict[str, tuple[str, ...]]] = {
     "all": {
         "fr": ("Édition", "État", "Détail technique", "Date annoncée", "Durée (s)"),
         "en": ("Edition", "State", "Technical detail", "Stated date", "Time (s)"),
+    },
+}
+# what moved too far: kind -> language -> sentence
+DRIFTS: dict[str, dict[str, str]] = {
+    "table_gone": {
+        "fr": "la table a disparu ({all} lignes avant)",
+        "en": "the table is gone ({all} rows before)",
+    },
+    "rows": {
+        "fr": "{before} lignes avant, {after} maintenant (admis : de {least} à {largest})",
+        "en": "{before} rows before, {after} now (allowed: {least} to {largest})",
+    },
+    "area": {
+        "fr": "surface totale de {before} km² avant, {after} maintenant ({share}, au plus {most})",
+        "en": "total area {before} km2 before, {after} now ({share}, at most {most})",
+    },
+    "gone": {"fr": "disparu ({all} lignes avant)", "en": "gone ({all} rows before)"},
+    "lost": {
+        "fr": "{some} lignes sur {all} ont disparu (au plus {most})",
+        "en": "{some} of {all} rows are gone (at most {most})",
+    },
+    "gained": {
+        "fr": "{some} lignes nouvelles à côté de {all} (au plus {most})",
+        "en": "{some} new rows beside {all} (at most {most})",
+    },
+    "hidden": {
+        "fr": "{some} valeurs sur {all} ne sont plus publiées (au plus {most})",
+        "en": "{some} of {all} values are no longer published (at most {most})",
+    },
+    "far": {
+        "fr": "{some} valeurs sur {all} ont varié de plus de {factor} fois (au plus {most} d'entre elles)",
+        "en": "{some} of {all} values changed by more than {factor} times (at most {most} of them)",
+    },
+    "departments": {
+        "fr": "plus rien dans ces départements : {list}",
+        "en": "nothing left in these departments: {list}",
+    },
+    "rewritten": {
+        "fr": "{some} valeurs sur {all} d'une édition déjà publiée ont changé (au plus {most})",
+        "en": "{some} of {all} values of an edition already published changed (at most {most})",
+    },
+    "qualified": {
+        "fr": "{some} lignes sur {all} d'une édition déjà publiée ont d'autres bornes, effectifs ou dénominateurs (au "
+        "plus {most})",
+        "en": "{some} of {all} rows of an edition already published have other bounds, sizes or denominators (at most "
+        "{most})",
+    },
+    "column": {
+        "fr": "les nouvelles valeurs sont plus proches de celles qu'avait « {other} » : colonnes échangées ?",
+        "en": 'the new values are nearer to those that "{other}" had: columns exchanged?',
+    },
+    "exchanged": {
+        "fr": "territoires qui portent les valeurs qu'avaient d'autres, par lignes décalées ou échangées : {some}",
+        "en": "{some} areas have the values that other ones had: rows shifted or exchanged",
+    },
+    "ranks": {
+        "fr": "les territoires ne sont plus dans l'ordre de {year} : corrélation de {found} (au moins {least})",
+        "en": "areas are no longer in the order of {year}: correlation of ranks {found} (at least {least})",
+    },
+    "jump": {
+        "fr": "la valeur médiane est {ratio} fois celle de {year} (au plus {most} fois, dans un sens ou dans l'autre)",
+        "en": "the middle value is {ratio} times that of {year} (at most {most} times, up or down)",
+    },
+    "copied": {
+        "fr": "{some} valeurs sur {all} sont exactement celles de {year}",
+        "en": "{some} of {all} values are exactly those of {year}",
+    },
+    "displaced": {
+        "fr": "{some} contours sur {all} sont ailleurs, avec moins de la moitié de leur surface en commun (au plus "
+        "{most})",
+        "en": "{some} of {all} outlines are elsewhere, with less than half of their area in common (at most {most})",
+    },
+    "shifted": {
+        "fr": "toute la couche s'est déplacée de {metres} m (au plus {least}) ; contours modifiés : {some} sur {all}",
+        "en": "the whole layer moved by {metres} m (at most {least}); outlines changed: {some} of {all}",
+    },
+    "outline_taken": {
+        "fr": "contours qui sont ceux qu'avaient d'autres codes : {some}",
+        "en": "{some} outlines are those that other codes had",
+    },
+    "relabelled": {
+        "fr": "{some} libellés sur {all} ont changé (au plus {most})",
+        "en": "{some} of {all} labels changed (at most {most})",
+    },
+    "label_taken": {
+        "fr": "sur {all} libellés modifiés, {some} sont ceux qu'avaient d'autres codes : lignes décalées ou échangées",
+        "en": "of {all} labels that changed, {some} are those that other codes had: rows shifted or exchanged",
+    },
+    "parents": {
+        "fr": "codes qui ont pris la place les uns des autres : {list} ({some} lignes)",
+        "en": "codes that took each other's place: {list} ({some} rows)",
+    },
+    "points": {
+        "fr": "{some} points sur {all} se sont déplacés de plus de 50 m",
+        "en": "{some} of {all} points moved by more than 50 m",
     },
 }
