@@ -82,7 +82,7 @@ def intervals_of(cases: np.ndarray, people: np.ndarray, *, draws: int, seed: int
     return pd.concat([free, referred])
 
 
-def cluster_intervals(repeats: int = 200, *, seed: int = 0) -> pd.DataFrame:
+def cluster_intervals(repeats: int = 100, *, seed: int = 0) -> pd.DataFrame:
     """Share of 95 % intervals (`between_qpv`) that hold the measure of the process that made the QPV.
 
     QPV of 500 to 8,000 people are drawn in five groups; their own rates vary around that of their group with a standard
