@@ -477,9 +477,9 @@ def catalogue_problems(catalogue: Catalogue) -> list[str]:
         texts = (indicator.label, indicator.short, indicator.unit, indicator.definition, indicator.population)
         if any(set(text) != {"fr", "en"} for text in texts) or set(indicator.caveats) - {"fr", "en"}:
             found.append(f"{where}: texts are given in fr and en, no other language and none missing")
-        for one in indicator.unpublished:
-            found += [f"{where}: unpublished: unknown geo_level {n!r}" for n in one.geo_levels if n not in LEVELS]
-            if set(one.source) != {"fr", "en"}:
+        for gap in indicator.unpublished:
+            found += [f"{where}: unpublished: unknown geo_level {n!r}" for n in gap.geo_levels if n not in LEVELS]
+            if set(gap.source) != {"fr", "en"}:
                 found.append(f"{where}: unpublished needs its source in fr and en: who says so")
         for name in filter(None, [indicator.weight, indicator.weight_share, *indicator.weight_like]):
             if name not in catalogue.indicators:

@@ -401,10 +401,8 @@ def remembered(key: tuple[Hashable, ...], make: Callable[[], pd.DataFrame]) -> p
 
 
 def stamps() -> tuple[object, ...]:
-    """What changes when a build, the snapshot or an import does: for what is made of their tables and kept."""
-    from qpv_sante.imports.records import record_stamps
-
-    return (*((one.path, manifests.stamp(one.path)) for one in open_stores()), *record_stamps())
+    """What changes when a build, with its imports, or the snapshot does: for what is made of their tables and kept."""
+    return tuple((one.path, manifests.stamp(one.path)) for one in open_stores())
 
 
 def open_stores(root: Path | None = None) -> list[Store]:

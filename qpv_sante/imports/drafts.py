@@ -380,7 +380,7 @@ def _withheld(rule: Secrecy | None, *, marked: bool) -> Withheld | None:
     """
     if rule is None:
         return None
-    others = marked or rule.applied_by_producer
+    others = marked or rule.applied_by_producer or rule.secondary
     return Withheld(fewer_than=rule.threshold, zero_too=rule.zero_is_secret, others_too=others)
 
 

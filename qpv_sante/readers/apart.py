@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NATIVE = frozenset({"wide_workbook", "code_workbook", "answer_sheets", "perimeters"})
+NATIVE = frozenset({"wide_workbook", "code_workbook", "answer_sheets", "perimeters", "code_geojson"})
 READ_SECONDS = 300.0  # for one file; the largest takes less than ten
 READ_BYTES = 4 << 30  # memory of the child
 IDLE_SECONDS = 60.0
@@ -185,6 +185,7 @@ def _taken(folder: Path, answer: dict[str, Any]) -> Tables:
         zones={name: gpd.read_parquet(folder / file) for name, file in answer["zones"].items()},
         codes={name: pd.read_parquet(folder / file) for name, file in answer["codes"].items()},
         counts=answer["counts"],
+        names=answer["names"],
     )
 
 
@@ -255,4 +256,4 @@ def _written(found: Tables, folder: Path) -> dict[str, Any]:
         for number, (name, table) in enumerate(tables.items()):
             files[kind][name] = f"{kind}-{number}.parquet"
             table.to_parquet(folder / files[kind][name], index=False, compression=None)
-    return {"observations": found.observations is not None, **files, "counts": found.counts}
+    return {"observations": found.observations is not None, **files, "counts": found.counts, "names": found.names}
