@@ -42,7 +42,8 @@ def _base(root: Path) -> Path:
             tables = [name for name in manifests.tables_of(source, record) if embedded.has(name)]
             for name in tables:
                 target.take(name, embedded)
-            target.record(source, {**record, "tables": tables})
+            # the snapshot leaves out tables: the rows are those of the ones that it has
+            target.record(source, {**record, "tables": tables, "rows": sum(target.rows(name) for name in tables)})
     shutil.copy(embedded.path / "sources.lock.toml", root)
     os.environ["QPV_SANTE_DATA"] = str(root)
     from qpv_sante.lockfile import LOCK_FILE, Lock

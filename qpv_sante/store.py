@@ -99,7 +99,7 @@ def _hashes(folder: Path, stamp: tuple[int | None, ...], kind: str) -> dict[str,
 
 
 @lru_cache(maxsize=4096)
-def _damage(path: Path, stamp: tuple[int, int, int], sha256: str) -> str:
+def _damage(path: Path, stamp: tuple[int, ...], sha256: str) -> str:
     """What is wrong with the bytes of a table, blank if nothing; read once in a process as long as the file stays."""
     found = sha256_of(path)
     return "" if found == sha256 else f"sha256 {sha256} expected, got {found}"
@@ -196,7 +196,7 @@ class Store:
             path = self.path / f"{table}.parquet"
             try:
                 state = path.stat()
-                problem = _damage(path, (state.st_ino, state.st_size, state.st_mtime_ns), sha256)
+                problem = _damage(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns), sha256)
             except OSError as error:
                 problem = str(error)
             if problem:

@@ -102,6 +102,7 @@ def flips(source: Path, work: Path, draw: random.Random, number: int) -> Iterato
     shutil.copytree(source, root)
     manifest = store.Store(_in_use(root), "processed").manifest
     names = [name.removesuffix(".parquet") for name in manifest["files"]]
+    assert verify(root).sound, "what is told of a flip must be of the flip"
     truth = reading(root, names)
     small = [name for name in names if name.startswith(("observations/", "codes/"))]
     embedded = store.Store(store.snapshot_dir(), "snapshot")
