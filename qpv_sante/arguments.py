@@ -30,7 +30,18 @@ T = TypeVar("T")
 LONGEST_TEXT = 1_000
 MOST_ITEMS = 10_000
 # Columns that hold numbers wherever a frame of the package is taken, alone or behind a prefix (`qpv_value`)
-_NUMBERS = ("value", "lower", "upper", "difference", "ratio", "denominator", "coverage", "n_used", "n_total")
+_NUMBERS = (
+    "value",
+    "lower",
+    "upper",
+    "difference",
+    "ratio",
+    "denominator",
+    "coverage",
+    "n_used",
+    "n_total",
+    "geo_vintage",
+)
 # Names that modules import for type checkers only, because the libraries are slow to import
 _LATE = {
     "Axes": ("matplotlib.axes", "Axes"),
@@ -258,16 +269,8 @@ def check_frame(where: str, frame: pd.DataFrame) -> None:
                     f"{where}: {int(infinite.sum())} values of {name!r} are infinite (first at row "
                     f"{int(infinite.argmax())}). Make them missing, with a flag that says why."
                 )
-        if str(name) == "geo_vintage" and column.isna().any():
-            row = int(column.isna().argmax())
-            raise InvalidInputError(
-                f"{where}: column 'geo_vintage' is missing at row {row}. It says which outlines count."
-            )
-        if (
-            str(name).endswith((*_NUMBERS, "geo_vintage"))
-            and not pd.api.types.is_numeric_dtype(column)
-            and column.notna().any()
-        ):
+        texts = not pd.api.types.is_numeric_dtype(column) and column.notna().any()
+        if texts and str(name).endswith(_NUMBERS):
             first = column.dropna().iloc[0]
             raise InvalidInputError(
                 f"{where}: column {name!r} takes numbers; got {_shown(first)}. Convert it with pd.to_numeric."

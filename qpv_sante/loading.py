@@ -378,6 +378,8 @@ def attach_zones(frame: pd.DataFrame) -> gpd.GeoDataFrame:
         absent = sorted(needed - set(frame.columns))
         raise SchemaError(f"attach_zones needs the columns {sorted(needed)}; missing: {absent}.")
     kinds = frame[["geo_level", "geo_vintage"]].drop_duplicates()
+    if kinds.isna().any(axis=None):
+        raise SchemaError("attach_zones: a row without geo_level or geo_vintage has no outline. Drop it, or say which.")
     if len(kinds) != 1:
         listed = ", ".join(f"{row.geo_level} {row.geo_vintage}" for row in kinds.itertuples())
         raise ComparabilityError(

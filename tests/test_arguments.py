@@ -57,7 +57,7 @@ def test_another_type_is_an_error_of_the_package_and_a_type_error(call, message)
         (lambda: asked(2019, frame=pd.DataFrame([[1, 2]], columns=["a", "a"])), "two columns 'a'"),
         (lambda: asked(2019, frame=pd.DataFrame({"value": [1.0, np.inf]})), r"'value' are infinite \(first at row 1\)"),
         (lambda: asked(2019, frame=pd.DataFrame({"qpv_value": ["12,5"]})), "takes numbers; got '12,5'.*pd.to_numeric"),
-        (lambda: asked(2019, frame=pd.DataFrame({"geo_vintage": [2015, None]})), "missing at row 1"),
+        (lambda: asked(2019, frame=pd.DataFrame({"geo_vintage": ["2015"]})), "takes numbers; got '2015'"),
         (lambda: qs.care_supply("Lille", geo_vintage=2015, distances=range(10**9)), "at most 20 items"),
     ],
 )
