@@ -107,14 +107,13 @@ def comparison(frame: object) -> str:
     assert isinstance(frame, pd.DataFrame)
     if frame.empty:
         return "an empty answer"
-    if "qpv_value" not in frame:
-        return rows(frame.rename(columns={"territory_value": "value"})) if "flag" in frame else ""
     flag = frame["flag"].astype("str")
-    bare = frame["qpv_value"].isna() & ~flag.isin(MISSING_FLAGS)
+    bare = frame["value"].isna() & ~flag.isin(MISSING_FLAGS)
     if bare.any():
-        return f"{bare.sum()} missing values of QPV without a flag: {sorted(flag[bare].unique())}"
+        return f"{bare.sum()} missing values without a flag: {sorted(flag[bare].unique())}"
     asked = frame["reference"] != ""
-    mute = asked & frame["reference_value"].isna() & (frame["note"].fillna("") == "")
+    said = frame["note"].fillna("") + frame["reference_note"].fillna("")
+    mute = asked & frame["reference_value"].isna() & (said == "")
     return f"{mute.sum()} missing references without a note" if mute.any() else ""
 
 
