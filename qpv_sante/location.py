@@ -73,7 +73,7 @@ def locate(
         - `geo_code`: the QPV, of points that are `inside`; missing otherwise;
         - `status`: `inside`, `outside` (of every QPV), `uncertain` (near an edge), `unknown` (no coordinates, or those
           of a municipality or of a doubtful address),
-          `no_outlines` (an overseas territory of which no outline of that zoning is published) or `not_in_france` (in
+          `no_outlines` (an overseas territory of which no outline of that zoning is read) or `not_in_france` (in
           no territory of France, or farther than 12 km from the departments: at sea, abroad);
         - `distance_m`: metres to the nearest edge of a QPV; of points outside, missing beyond the tolerance unless
           `nearest`;

@@ -58,6 +58,8 @@ def quarters_with_values(
     the same base elsewhere, or the bases that the catalogue says are like it (`weight_like`), and the change of the
     population between two years for those that separate the weight from the figure.
     """
+    # a class is one whether it is named or stands for what is asked: so are its weights and bounds
+    sex, age = one_class(indicator, geo_vintage=geo_vintage, year=year, sex=sex, age=age)
     asked = ("quarters", indicator.id, geo_vintage, year, sex, age)
     return store.remembered(
         asked,

@@ -77,10 +77,10 @@ def test_no_text_for_people_beside_the_package_does():
 
 
 def test_a_quarter_that_the_file_does_not_list_is_outside_its_field():
-    rows = qs.context("QN97601M", lang="en").measured.set_index("indicator")
+    rows = qs.context("QN97651C", lang="en").measured.set_index("indicator")
     assert rows.loc["poverty_rate", "note"] == "outside the field of the source (metropolitan France)"
-    withheld = qs.context("QN97601M").measured.set_index("indicator").loc["employment_rate", "note"]
-    assert withheld == "retiré par le producteur, trop peu de personnes"
+    absent = qs.context("QN97651C").measured.set_index("indicator").loc["employment_rate", "note"]
+    assert absent == "le fichier du producteur ne le donne pas pour ce quartier"
 
 
 def test_the_last_value_of_another_year_is_said():

@@ -332,7 +332,7 @@ def test_context_shows_imported_rows_beside_the_regional_ones(own_file):
 
 
 def test_context_says_what_a_survey_leaves_out():
-    sheet = qs.context("QN97601M")
+    sheet = qs.context("QN97651C")
     rows = sheet.around[sheet.around["indicator"] == DEPRESSION].set_index("level")
     assert rows.loc["region", ["territory", "flag", "note"]].tolist() == [
         "Mayotte",

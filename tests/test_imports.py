@@ -606,7 +606,7 @@ def test_formulas_are_neutral_in_csv_and_numbers_untouched(tmp_path: Path) -> No
     frame = frame.assign(number=[-1.5, 2.0, float("nan"), -3.0, 0.0])
     path = export.write_table(frame, tmp_path / "t.csv")
     lines = path.read_text(encoding="utf-8-sig").splitlines()[1:]
-    assert lines[:3] == ["'=1+1;'=1+1;'=x;-1,5", "'+33;'+33;-1;2,0", "'-cmd;'-cmd;;"]
+    assert lines[:3] == ["'=1+1;'=1+1;'=x;-1,5", "+33;+33;-1;2,0", "'-cmd;'-cmd;;"]
     assert lines[4].startswith("a=b;a=b;b;0,0")
     assert frame["text"].tolist() == texts
     assert pd.read_parquet(export.write_table(frame[["text"]], tmp_path / "t.parquet"))["text"].tolist() == texts

@@ -270,10 +270,10 @@ def test_national_map_draws_every_outline_once():
     assert "1 348/1 400" in text_of(ax, "notes")
     ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021)
     overseas = [inset for inset in ax.child_axes if inset.get_gid() != "inset-paris"]
-    assert len(overseas) == 7
+    assert len(overseas) == 6  # of the QPV of Mayotte of 2026 no outline is read
     symbols = sum(drawn_symbols(ax).values()) + sum(sum(drawn_symbols(inset).values()) for inset in overseas)
-    assert counted(ax) == 1606 == symbols
-    assert "1 299/1 609" in text_of(ax, "notes")
+    assert counted(ax) == 1564 == symbols
+    assert "1 299/1 584" in text_of(ax, "notes")
 
 
 @needs_data
@@ -291,7 +291,7 @@ def test_region_and_city():
 def test_a_territory_that_the_source_does_not_cover_is_unavailable_qpv_by_qpv():
     ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="region:04")
     assert legend(ax) == ["non disponible : 57 QPV"]
-    assert "Pas de contour de département" in text_of(ax, "notes")
+    assert "Contours de département non lus" in text_of(ax, "notes")
 
 
 @needs_data
@@ -369,7 +369,7 @@ def test_elsewhere_departments_are_drawn_and_said():
     ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Marseille", lang="en")
     assert not by_gid(ax, "communes") and by_gid(ax, "departments")
     assert "Background: departments and regions" in text_of(ax, "notes")
-    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Mayotte")
+    ax = maps.plot_map("poverty_rate", geo_vintage=2024, year=2021, territory="Saint-Martin")
     assert by_gid(ax, "frame") and "seuls les QPV sont situés" in text_of(ax, "notes")
 
 

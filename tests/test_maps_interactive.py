@@ -372,7 +372,7 @@ def test_a_region_of_the_store():
 def test_france_of_the_store_stays_under_five_megabytes():
     made = qs.explore_map("poverty_rate", geo_vintage=2024, year=2021)
     assert len(made.html.encode()) < 5_000_000
-    assert len(data_of(made)["quarters"]) == 1609
+    assert len(data_of(made)["quarters"]) == 1584
 
 
 def test_territories_without_quarters_or_values():

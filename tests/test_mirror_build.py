@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,14 +22,11 @@ import qpv_sante as qs
 from conftest import MIRROR
 from qpv_sante import observations, pipeline, store
 from qpv_sante.catalogue import catalogue
-from qpv_sante.lockfile import LOCK_FILE, Lock
-from qpv_sante.snapshot import CODE_TABLES, COMMUNES, write_snapshot
+from qpv_sante.snapshot import CODE_TABLES, COMMUNES
 
 pytestmark = pytest.mark.mirror
 # The mirror has the files of the communes' outlines but no address for them: this source cannot be built from it,
 # and says so. The snapshot's was built from the same files at their public addresses.
-UNROUTED = {"ign_communes"}
-ROUTED = [name for name in miniature.SOURCES if name not in UNROUTED]
 
 
 @pytest.fixture(scope="session")
@@ -72,24 +68,9 @@ def with_outline(vintage: int) -> pd.Index:
 
 
 def test_no_source_fails(real: store.Store) -> None:
-    assert {name: why for name, why in real.manifest["failures"].items() if name in ROUTED} == {}
+    assert {name: why for name, why in real.manifest["failures"].items() if name in miniature.SOURCES} == {}
     assert "territories" not in real.manifest["failures"]
-    assert set(ROUTED) <= set(real.manifest["sources"])
-
-
-def test_a_source_without_address_fails_alone_and_the_snapshot_keeps_what_it_had(
-    real: store.Store, tmp_path: Path
-) -> None:
-    assert {name for name in real.manifest["failures"] if name in miniature.SOURCES} == UNROUTED
-    assert all("404" in real.manifest["failures"][name] for name in UNROUTED)
-    target = tmp_path / "snapshot"
-    shutil.copytree(store.snapshot_dir(), target)
-    write_snapshot(target)
-    kept = store.Store(target, "snapshot")
-    assert kept.zones("commune_2018").equals(SNAPSHOT.zones("commune_2018"))
-    assert kept.manifest["sources"]["ign_communes"] == SNAPSHOT.manifest["sources"]["ign_communes"]
-    before, after = (Lock.load(path / LOCK_FILE) for path in (store.snapshot_dir(), target))
-    assert before.get("ign_communes@2018-dep34") == after.get("ign_communes@2018-dep34") is not None
+    assert set(miniature.SOURCES) <= set(real.manifest["sources"])
 
 
 def test_qpv_2015_with_outline_poverty_and_single_parents(real: store.Store) -> None:
@@ -310,7 +291,7 @@ def test_snapshot_outlines_are_those_of_the_build_simplified(real: store.Store, 
 def test_snapshot_hashes(real: store.Store) -> None:
     for name, record in SNAPSHOT.manifest["files"].items():
         assert store.sha256_of(SNAPSHOT.path / name) == record["sha256"]
-    for source in ROUTED:
+    for source in miniature.SOURCES:
         for edition, ours in SNAPSHOT.manifest["sources"][source]["editions"].items():
             theirs = real.manifest["sources"][source]["editions"][edition]
             assert (ours["sha256"], ours["url"]) == (theirs["sha256"], theirs["url"])

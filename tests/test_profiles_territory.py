@@ -208,7 +208,7 @@ def test_the_figure_of_a_territory_draws_values_bounds_and_what_is_missing(occit
     ends = {int(line[0][1]): line[:, 0] for line in drawn["value_interval"].get_segments() if len(line)}
     poverty = rows.iloc[0]
     np.testing.assert_allclose(ends[0], [poverty["x_lower"], poverty["x_upper"]])
-    assert poverty["x_upper"] - poverty["x_lower"] > 0.05
+    assert poverty["x_upper"] - poverty["x_lower"] > 0.01
     assert to_hex(drawn["value_interval"].get_color()[0]) == style.QPV_COLOUR
     hatched = [patch for patch in axes.patches if patch.get_gid() == "missing"]
     assert len(hatched) == occitanie["value"].isna().sum()

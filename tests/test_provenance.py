@@ -273,7 +273,10 @@ def test_stored_value_that_is_not_that_of_the_cell_is_told(workspace):
     path.unlink()
     frame.to_parquet(path, index=False)
     manifest = manifests.read(current.path)
-    manifest["files"]["observations/insee_filosofi_qpv.parquet"]["bytes"] = path.stat().st_size
+    manifest["files"]["observations/insee_filosofi_qpv.parquet"] |= {
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),  # a damaged table is refused: this one was built otherwise
+    }
     manifests.write(current.path, manifest)
     found = only("poverty_rate", "QP034001", 2019, lang="en")
     assert found[["value", "cell", "agrees"]].tolist() == [61.8, "60,8", False]

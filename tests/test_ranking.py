@@ -101,7 +101,7 @@ def test_only_rates_with_their_denominator_are_ranked(indicator):
 
 
 def test_too_few_draws_are_refused():
-    with pytest.raises(InvalidInputError, match="at least 100"):
+    with pytest.raises(InvalidInputError, match="draws is between 100 and"):
         qs.rank("c2s_share", geo_vintage=2015, year=2022, draws=10)
 
 

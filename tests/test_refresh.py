@@ -499,7 +499,7 @@ def test_wrong_use(folder: Folder, producers: Producers) -> None:
     for asked, message in (
         ({"sources": ["insee_filosofi_qvp"]}, "Did you mean 'insee_filosofi_qpv'"),
         ({"accept": ["insee_demo_qvp2024"]}, "Unknown source 'insee_demo_qvp2024' in accept.*Did you mean"),
-        ({"sources": [ONE], "keep": 0}, "keep is 0"),
+        ({"sources": [ONE], "keep": 0}, "keep is between 1 and"),
     ):
         with pytest.raises(UnknownNameError, match=message):
             public_refresh(**asked)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ class Relations:
     count: int
     names: Names
 
-    def system(self, figures: pd.DataFrame) -> System:
+    def equations(self, figures: pd.DataFrame) -> System:
         """The equations with what figures say: `low, high, hidden`; a cell that none lists is not negative."""
         lower, upper = np.zeros(self.count), np.full(self.count, np.inf)
         known = np.zeros(self.count, dtype=bool)

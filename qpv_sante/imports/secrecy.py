@@ -297,7 +297,7 @@ def audit(stored: pd.DataFrame, indicators: Mapping[str, Indicator], places: Gaz
     nothing = stored.iloc[:0]
     figures = _figures(nothing, nothing, nothing, stored, None, indicators, "", None, "store")
     relations = find_relations(figures, places)
-    system = relations.system(figures)
+    system = relations.equations(figures)
     hidden = np.flatnonzero(figures["hidden"].to_numpy(bool) & (relations.cell_of >= 0))
     cells = relations.cell_of[hidden]
     width = np.maximum(figures["threshold"].to_numpy(float)[hidden] - 2.0, 1.0)
@@ -459,7 +459,7 @@ class _Hunt:
         pending[self.rows[fresh[self.relations.matrix.indices]]] = True
         chosen: list[int] = []
         while pending.any():
-            system = self.relations.system(self.figures)
+            system = self.relations.equations(self.figures)
             exposed = self._exposed(system, pending)
             if not len(exposed):
                 break
