@@ -29,6 +29,8 @@ from qpv_sante.references import REFERENCES, possible_references
 from qpv_sante.territory_records import declared_territories
 
 SEED = 20261130
+BLOCK = 100
+"""Questions that share the tables read and what is made of them; then it is forgotten, as it grows by megabytes."""
 ZONINGS = (2015, 2024)
 DEPARTMENTS = ("2A", "13", "31", "48", "59", "62", "69", "75", "93", "971", "972", "973", "974", "976")
 # one that straddles departments, one of overseas, Lyon, Grand Paris, one without QPV
@@ -274,12 +276,12 @@ def main() -> int:
     if given.part < 1:
         calls = random.Random(SEED).sample(calls, round(given.part * len(calls)))  # noqa: S311
     total, begun = Outcome(), time.monotonic()
-    for start in range(0, len(calls), 2000):  # tables are read once a block, and what it remembers is then forgotten
+    for start in range(0, len(calls), BLOCK):
         with store.one_build():
-            done = put(calls[start : start + 2000])
+            done = put(calls[start : start + BLOCK])
         total.counts += done.counts
         total.faults += done.faults
-        said = f"{min(start + 2000, len(calls)):,} of {len(calls):,} asked, {len(total.faults)} faults"
+        said = f"{min(start + BLOCK, len(calls)):,} of {len(calls):,} asked, {len(total.faults)} faults"
         print(f"{said}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     print(total.table())
     print(f"\n{len(calls):,} questions, {len(total.faults)} faults")

@@ -19,7 +19,7 @@ import python_calamine
 import qpv_sante
 from qpv_sante import content, manifests, store
 from qpv_sante.catalogue import Table
-from qpv_sante.errors import DownloadError, RefusedContentError, SchemaError, StoreError
+from qpv_sante.errors import DownloadError, SchemaError, StoreError
 from qpv_sante.imports import import_observations
 from qpv_sante.integrity import COLUMNS, STATUSES, Verification, verify
 from qpv_sante.readers.cells import read_text_sheet
@@ -507,7 +507,7 @@ def test_bomb_of_the_analyst_is_refused_where_the_sheet_is_not_named(tmp_path):
 
 
 def test_zip_is_no_import(tmp_path):
-    with pytest.raises(RefusedContentError, match="a zip bomb"):
+    with pytest.raises(SchemaError, match="a zip bomb"):
         _import(tmp_path, "bomb.zip", miniature.archive({"a.csv": b" " * (300 << 20)}))
 
 

@@ -34,7 +34,7 @@ from qpv_sante import builds, history, sessions, transfer
 from qpv_sante import refresh as public_refresh
 from qpv_sante.catalogue import Source, core_catalogue
 from qpv_sante.cli import app
-from qpv_sante.errors import UnknownNameError
+from qpv_sante.errors import QpvSanteError
 from qpv_sante.lockfile import Lock, LockEntry
 from qpv_sante.refresh.outcome import CHANGED, FAILED, NOTHING
 from qpv_sante.refresh.probing import Probe, State, Survey, survey
@@ -501,7 +501,7 @@ def test_wrong_use(folder: Folder, producers: Producers) -> None:
         ({"accept": ["insee_demo_qvp2024"]}, "Unknown source 'insee_demo_qvp2024' in accept.*Did you mean"),
         ({"sources": [ONE], "keep": 0}, "keep is between 1 and"),
     ):
-        with pytest.raises(UnknownNameError, match=message):
+        with pytest.raises(QpvSanteError, match=message):
             public_refresh(**asked)  # type: ignore[arg-type]
     assert producers.asked == []
     assert folder.tree() == before

@@ -206,7 +206,7 @@ def facts_of(place: Territory | None, geo_vintage: int, compare: Compare, lang: 
             try:
                 frame = compare(indicator, by=None if known.kind == "rate" else "qpv", **asked)
             except UnavailableLevelError:
-                # raised again where nothing is published of the QPV themselves
+                # raised again where no figure of the QPV themselves is read
                 frame = compare(indicator, by=None if known.kind == "rate" else "qpv", **asked | {"reference": None})
                 own = _row(frame, known, "surroundings", lang, reference)
                 rows.append(_without_reference(own, reference, label, lang))
