@@ -119,7 +119,7 @@ def test_figures_and_tables_are_there(name, least, written, open_page):
     assert page.locator("figure img").count() >= least
     for index in range(page.locator("figure img").count()):
         picture = page.locator("figure img").nth(index)
-        assert picture.evaluate("(one) => one.naturalWidth") > 300
+        assert picture.evaluate("(one) => one.naturalWidth") > 200
         assert len(picture.get_attribute("alt")) > 20
     assert page.locator("table tbody tr").count() > 10
     assert page.locator("footer p").count() >= 3  # the sources
