@@ -379,7 +379,9 @@ def map_command(
 def report(
     output: Annotated[Path, typer.Option(help="Fichier à écrire : .html, ou .pdf (extra pdf).")],
     territory: Place = None,
-    geo_vintage: Zoning = 2015,
+    geo_vintage: Annotated[
+        int | None, typer.Option(help="Zonage, 2015 ou 2024 ; sans lui, celui du code d'un QPV, 2015 pour le reste.")
+    ] = None,
     lang: Language = "fr",
 ) -> None:
     """Écrit le rapport d'un territoire : comparaisons, carte, classement, inégalités, santé, sources."""

@@ -201,7 +201,7 @@ def reference_values(
         raise ComparabilityError(
             f"{reference.name} subtracts QPV from their surroundings, which a {indicator.kind} does not allow "
             f"({indicator.id}): medians, deciles and scores are neither summed nor subtracted. "
-            f"References that are possible: {', '.join(possible_references(indicator, year))}."
+            f"References that are possible: {_listed(indicator, year)}."
         )
     places = loading.gazetteer()
     if reference.is_rest:
@@ -306,12 +306,16 @@ def _level_of_figures(reference: Reference, figures: Figures) -> str:
     possible = possible_references(figures.indicator, figures.year)
     pooled = level != reference.level
     if level is None or (pooled and reference.place is None and reference.name not in possible):
-        listed = ", ".join(possible) or "none: it is read by QPV only for that year"
+        listed = _listed(figures.indicator, figures.year)
         raise UnavailableLevelError(
             f"{figures.indicator.id} of {figures.year} is not read for the reference {reference.name!r}. "
             f"Possible: {listed}."
         )
     return level
+
+
+def _listed(indicator: Indicator, year: int) -> str:
+    return ", ".join(possible_references(indicator, year)) or "none: it is read by QPV only for that year"
 
 
 def possible_references(indicator: Indicator, year: int) -> list[str]:

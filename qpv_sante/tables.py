@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pandas as pd
 
 from qpv_sante import style
 from qpv_sante.arguments import checked
+from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnknownNameError, did_you_mean
 from qpv_sante.export import restrictions
 from qpv_sante.observations import FLAG_LABELS, INTERVAL_LABELS
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 _NAMES = frozenset({"year", "geo_vintage", "rank_year", "since"})
 # shares between 0 and 1, of which one decimal would say nothing
 _SHARES = frozenset({"coverage", "reference_coverage"})
+# columns in the unit of the indicator of their row
+_IN_UNIT = re.compile(
+    r"((qpv|reference|commune|epci|urban_unit|department|region|country)_)?(value|lower|upper)"
+    r"|qpv_((region|country)_)?(min|q1|median|q3|max)|difference(_lower|_upper)?|target|funnel_(lower|upper)_\w+"
+)
 # columns of codes that have words
 _WORDS = {"flag": FLAG_LABELS, "interval": INTERVAL_LABELS, "funnel_position": FUNNEL_LABELS, "limits": LIMITS_LABELS}
 _TRUTH = {True: {"fr": "oui", "en": "yes"}, False: {"fr": "non", "en": "no"}}
@@ -34,7 +41,7 @@ def format_table(
     frame: pd.DataFrame,
     columns: Mapping[str, str] | None = None,
     *,
-    decimals: int | Mapping[str, int] = 1,
+    decimals: int | Mapping[str, int] | None = None,
     lang: str = "fr",
 ) -> Styler:
     """A frame as a table to read in a notebook, or to paste: `.to_html()`.
@@ -45,8 +52,9 @@ def format_table(
         Any result of the package. An index that has a name, or names, becomes the first columns; another is left out.
     columns : mapping of str to str, optional
         Columns to show, in this order, and what to call them; all of them under their own names by default.
-    decimals : int or mapping of str to int
-        Of numbers that are not whole, for all columns or by column of the frame (1 for those not named).
+    decimals : int or mapping of str to int, optional
+        Of numbers that are not whole, for all columns or by column of the frame. Otherwise a figure has those of its
+        indicator, if the frame has the column `indicator` (of an import, those of its file), and other numbers have 1.
     lang : {"fr", "en"}
         Of the numbers, of yes and no, and of the words for the codes of `flag`, `interval`, `funnel_position`
         and `limits`.
@@ -77,11 +85,11 @@ def format_table(
     for name in chosen:
         if name not in shown.columns:
             raise UnknownNameError(f"No column {name!r} in this frame. {did_you_mean(name, list(shown.columns))}")
+    own = _of_indicators(shown)
     shown = shown[list(chosen)]
     numeric = [name for name in shown.columns if _is_number(shown[name])]
-    texts = {
-        name: _texts(shown[name], name in numeric, _decimals(shown[name], name, decimals), language) for name in shown
-    }
+    places = {name: _decimals(shown[name], name, decimals, own) for name in shown}
+    texts = {name: _texts(shown[name], name in numeric, places[name], language) for name in shown}
     table = pd.DataFrame(texts).rename(columns=chosen)
     # the same table has the same bytes; two tables of a page do not share their style sheet
     mark = hashlib.sha256(repr((table.columns.tolist(), table.to_numpy().tolist())).encode()).hexdigest()[:8]
@@ -115,20 +123,36 @@ def _is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _decimals(column: pd.Series, name: str, decimals: int | Mapping[str, int]) -> int:
-    """Decimals of a column: none where it is stored as whole numbers, those asked for otherwise."""
-    if not isinstance(decimals, int):
-        return decimals.get(name, 0 if pd.api.types.is_integer_dtype(column) else 1)
-    return 0 if pd.api.types.is_integer_dtype(column) else decimals
+def _of_indicators(frame: pd.DataFrame) -> pd.Series:
+    """Decimals of the figures of each row: those of its indicator, 1 where it is not one of the catalogue."""
+    if "indicator" not in frame:
+        return pd.Series(1, index=frame.index)
+    known = {name: one.decimals for name, one in catalogue().indicators.items()}
+    return frame["indicator"].map(lambda name: known.get(name, 1)).astype(int)
 
 
-def _texts(column: pd.Series, number: bool, decimals: int, lang: style.Lang) -> list[str]:
+def _decimals(column: pd.Series, name: str, decimals: int | Mapping[str, int] | None, own: pd.Series) -> list[int]:
+    """Decimals of each row of a column: those asked for, else those of its indicator; none of whole numbers."""
+    if pd.api.types.is_integer_dtype(column) and not (isinstance(decimals, Mapping) and name in decimals):
+        return [0] * len(column)
+    if isinstance(decimals, int):
+        return [decimals] * len(column)
+    if decimals is not None and name in decimals:
+        return [decimals[name]] * len(column)
+    return own.tolist() if _IN_UNIT.fullmatch(name) else [1] * len(column)
+
+
+def _texts(column: pd.Series, number: bool, decimals: list[int], lang: style.Lang) -> list[str]:
     if number and column.name in _NAMES:
         return ["–" if pd.isna(value) else f"{value:.0f}" for value in column]
-    if number and column.name in _SHARES:
-        return [style.format_number(100 * value, decimals, lang=lang, symbol="%") for value in column]
     if number:
-        return [style.format_number(value, decimals, lang=lang) for value in column]
+        share = column.name in _SHARES
+        return [
+            style.format_number(100 * value, places, lang=lang, symbol="%")
+            if share
+            else style.format_number(value, places, lang=lang)
+            for value, places in zip(column, decimals, strict=True)
+        ]
     if pd.api.types.is_bool_dtype(column):
         return ["–" if pd.isna(value) else _TRUTH[bool(value)][lang] for value in column]
     if column.name in _WORDS:

@@ -136,6 +136,8 @@ class Gazetteer:
         if found.empty and (key := aliases().get(fold(text))):
             return self.resolve(key)
         if found.empty:
+            if is_code and (self.former_communes["old_code"] == text.upper()).any():
+                return self._typed("commune", text.upper(), text)  # which says where it is now
             former = self.former_communes[self.former_communes["old_name"].map(fold) == fold(text)]
             if len(former):
                 keys = ", ".join(f"commune:{code}" for code in former["new_code"].unique())

@@ -26,6 +26,8 @@ Z = 1.959963984540054
 UNIMODAL = math.sqrt(4 / (9 * (1 - CONFIDENCE)))
 # fewer units than these tell neither a relation between two years nor one between a base and a value
 LEAST_PAIRS = 30
+# fewer published units than these tell nothing of the others: two that are equal would leave no doubt at all
+LEAST_SPREAD = 5
 
 
 class BaseError(NamedTuple):
@@ -92,17 +94,20 @@ def value_ranges(
       one, over the units that have both: the distance that 97.5 % of them do not exceed (split conformal prediction),
       which grows for small units as theirs do. It holds 97 % of what is withheld at random, 93 % or more of extremes;
     - else within 2.98 standard deviations of the mean of the published units, which holds 95 % of any distribution
-      with one mode;
+      with one mode; of fewer than 30 units, whose mean and deviation are themselves in doubt, within as many more as
+      Student's law asks of one more unit; of fewer than 5, anywhere in the range of the indicator, if it has one;
     - but under the threshold of `rule`, whatever these say, where the source withholds small counts and nothing else;
       where it withholds others too, a range that no other year tells goes down to no one if it reaches the threshold.
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"value": [40.0, 44.0, np.nan], "lower": [39.5, 43.5, np.nan],
-    ...                       "upper": [40.5, 44.5, np.nan], "weight": [900.0, 800.0, 200.0]})
-    >>> value_ranges(frame, limits=[0, 100]).round(1).values.tolist()
-    [[39.5, 40.5], [43.5, 44.5], [33.6, 50.4]]
-    >>> value_ranges(frame, limits=[0, 100], rule=Withheld(fewer_than=11)).round(1).loc[2].tolist()
+    >>> value = pd.Series([40.0, 44.0, 41.0, 43.0, 42.0, np.nan])
+    >>> frame = pd.DataFrame({"value": value, "lower": value - 0.5, "upper": value + 0.5, "weight": 200.0})
+    >>> value_ranges(frame, limits=[0, 100]).round(1).loc[[0, 5]].values.tolist()
+    [[39.5, 40.5], [34.7, 49.3]]
+    >>> value_ranges(frame.loc[2:], limits=[0, 100]).loc[5].tolist()
+    [0.0, 100.0]
+    >>> value_ranges(frame, limits=[0, 100], rule=Withheld(fewer_than=11)).round(1).loc[5].tolist()
     [0.0, 5.0]
     """
     size = frame["weight"].astype(float)
@@ -112,9 +117,9 @@ def value_ranges(
     least, most = frame["lower"].copy(), frame["upper"].copy()
     if known.all() or not known.any():
         return pd.DataFrame({"least": least, "most": most})
-    spread = value[known].std() if known.sum() > 1 else 0.0
+    low, high = limits or ((0.0, math.inf) if counts else (-math.inf, math.inf))
     centre = pd.Series(value[known].mean(), index=frame.index)
-    half = pd.Series(UNIMODAL * spread, index=frame.index)
+    half = pd.Series(_from_the_others(value[known], limited=math.isfinite(low) and math.isfinite(high)), frame.index)
     pending = ~known
     for other in other_years:
         earlier = other / scale
@@ -126,7 +131,6 @@ def value_ranges(
         pending &= ~asked
         if not pending.any():
             break
-    low, high = limits or ((0.0, math.inf) if counts else (-math.inf, math.inf))
     lowest, highest = (centre - half).clip(low, high) * scale, (centre + half).clip(low, high) * scale
     if counts:
         # without inhabitants a count has no scale but that of the others
@@ -134,6 +138,19 @@ def value_ranges(
     if rule is not None:
         lowest, highest = _under_the_rule(lowest, highest, centre, size, rule, pending, counts=counts)
     return pd.DataFrame({"least": least.where(known, lowest), "most": most.where(known, highest)})
+
+
+def _from_the_others(values: pd.Series, *, limited: bool) -> float:
+    """How far from the mean of the published units another one may be; `limited`: its range has two ends."""
+    count = len(values)
+    if count < LEAST_SPREAD and limited:
+        return math.inf
+    if count >= LEAST_PAIRS or count < LEAST_SPREAD:
+        return UNIMODAL * float(values.std() if count > 1 else 0.0)
+    from scipy.stats import t  # slow to import
+
+    doubt = t.ppf((1 + CONFIDENCE) / 2, count - 1) / Z * math.sqrt(1 + 1 / count)
+    return float(UNIMODAL * doubt * values.std())
 
 
 def _from_another_year(

@@ -52,6 +52,8 @@ def test_communes_that_are_not_in_the_file_count_in_the_coverage(brought):
     assert row["reference_coverage"] == pytest.approx(0.127, abs=0.0005)
     assert (row["reference_n_used"], row["reference_n_total"]) == (2, 35)
     assert pd.isna(row["reference_value"])
+    # two communes that agree on 30 do not say that the 33 others do
+    assert row["reference_lower"] < 10 and row["reference_upper"] > 85
     assert "couvre 13 %" in row["note"]
     table = qs.compare("essai", geo_vintage=2024, year=2024, **asked)
     assert "12,7" in str(qs.format_table(table).data["reference_coverage"].iloc[0])

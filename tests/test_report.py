@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import qpv_sante as qs
-from qpv_sante.errors import UnavailableLevelError, UnknownNameError
+from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownNameError
 from qpv_sante.loading import gazetteer
 from qpv_sante.report import findings, gap_table
 from qpv_sante.report.imported import imported_section
@@ -97,6 +97,13 @@ def test_errors(tmp_path, herault):
         qs.report("Lozère", geo_vintage=2015)
     with pytest.raises(UnavailableLevelError, match=r"Florac.*nothing to compare.*larger territory"):
         qs.report("commune:48061", geo_vintage=2015)
+
+
+def test_the_code_of_a_quarter_says_its_zoning():
+    page = qs.report("QN03403M")
+    assert "2024" in page.lead
+    with pytest.raises(ComparabilityError, match="QN03403M is a QPV of 2024, not of 2015"):
+        qs.report("QN03403M", geo_vintage=2015)
 
 
 def test_rich_display_is_framed(herault):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
 import qpv_sante as qs
+from qpv_sante import tables
 from qpv_sante.errors import UnknownNameError
 
 FRAME = pd.DataFrame(
@@ -41,6 +43,23 @@ def test_columns_are_chosen_ordered_and_renamed():
     head, _, _, last = _cells(qs.format_table(FRAME, shown, decimals={"value": 2}).to_html())
     assert head == ["statut", "taux (%)"]
     assert last == ["à interpréter avec prudence", "−3,00"]
+
+
+def test_figures_have_the_decimals_of_their_indicator(monkeypatch):
+    """Shares of some hundredths of a per cent are not all zero, and euros have no decimals."""
+    core = tables.catalogue()
+    small = msgspec.structs.replace(core.indicator("poverty_rate"), id="small", decimals=3)
+    known = msgspec.structs.replace(core, indicators={**core.indicators, "small": small})
+    monkeypatch.setattr(tables, "catalogue", lambda: known)
+    names = ["small", "poverty_rate", "median_standard_of_living", "of no catalogue"]
+    frame = pd.DataFrame({"indicator": names, "value": [0.012, 41.06, 14110.0, 0.5], "ratio": [2.0, 1.5, 0.7, 1.0]})
+    assert [row[1] for row in _cells(qs.format_table(frame).to_html())[1:]] == ["0,012", "41,1", "14\u202f110", "0,5"]
+    # chosen columns are those of the same rows, whether or not the indicator is shown
+    shown = qs.format_table(frame, {"value": "taux", "ratio": "rapport"})
+    assert _cells(shown.to_html())[1] == ["0,012", "2,0"]
+    compared = pd.DataFrame({"indicator": ["small"], "qpv_value": [0.014], "difference_upper": [-0.002]})
+    assert _cells(qs.format_table(compared).to_html())[1][1:] == ["0,014", "−0,002"]
+    assert _cells(qs.format_table(compared, decimals=1).to_html())[1][1:] == ["0,0", "0,0"]
 
 
 def test_english():

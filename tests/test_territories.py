@@ -129,6 +129,7 @@ def test_public_establishments_of_grand_paris_share_its_communes_out():
         ("region:99", "no region has this code"),
         ("canton:01", "unknown level 'canton'"),
         ("Tourlaville", "former commune; today it is commune:50129"),
+        ("93059", r"Pierrefitte-sur-Seine \(93059\) is no longer a commune; its territory is in commune:93066"),
         ("commune:50602", "is no longer a commune; its territory is in commune:50129"),
         ("QP31004", "is not a QPV code"),
         ("QN031004", "is not a QPV code"),

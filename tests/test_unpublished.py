@@ -230,3 +230,23 @@ def test_a_unit_alone_has_no_error_of_weight():
     pooled = pooled_with(frame, weights)
     assert set(pooled["interval"]) == {"rounding"}
     assert (pooled["upper"] - pooled["lower"]).to_numpy() == pytest.approx(0.1)
+
+
+def test_two_units_that_are_equal_do_not_tell_the_others():
+    """A few published values have a spread that is itself in doubt: of two that agree it would be none."""
+    value = pd.Series([30.0, 30.0, np.nan])
+    frame = pd.DataFrame({"value": value, "lower": value, "upper": value, "weight": 1000.0})
+    assert unpublished.value_ranges(frame, limits=[0, 100]).loc[2].tolist() == [0, 100]
+
+
+@pytest.mark.parametrize("count", [5, 8, 15, 29])
+def test_few_published_units_hold_one_more_as_often_as_many_do(count):
+    rng = np.random.default_rng(count)
+    inside = []
+    for _ in range(400):
+        value = pd.Series(rng.gamma(9, 4, count + 1))
+        frame = pd.DataFrame({"value": value, "lower": value, "upper": value, "weight": 1000.0})
+        frame.loc[count, ["value", "lower", "upper"]] = np.nan
+        least, most = unpublished.value_ranges(frame, limits=[0, 1000]).loc[count]
+        inside.append(least <= value[count] <= most)
+    assert np.mean(inside) >= 0.97  # more than a normal law would ask: any distribution with one mode is held to 95 %

@@ -519,7 +519,12 @@ def _relate_indicators(
 def _sums_of_columns(values: Floats, slack: Floats) -> Iterator[tuple[int, list[int]]]:
     """Columns that are the sum of others in every row where all are known, too often for chance."""
     count = values.shape[1]
-    filled = np.nanmedian(np.where(np.isnan(values), np.nan, values), axis=0) if values.size else np.empty(0)
+    if not len(values):
+        return
+    # a column without any value is the sum of none and a part of none
+    empty = np.isnan(values).all(axis=0)
+    filled = np.full(count, np.nan)
+    filled[~empty] = np.nanmedian(values[:, ~empty], axis=0)
     for whole in range(count):
         smaller = [one for one in range(count) if one != whole and filled[one] <= filled[whole] + 0.5]
         if len(smaller) < 2:

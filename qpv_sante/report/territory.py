@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from qpv_sante import comparison, listing, loading, store, style
 from qpv_sante.arguments import checked
 from qpv_sante.errors import AmbiguousTerritoryError, ComparabilityError, UnavailableLevelError, UnknownNameError
@@ -33,7 +35,11 @@ _SLIDE = "region:76"
 @checked
 @store.one_build()
 def report(
-    territory: str | Territory | None = None, *, geo_vintage: int = 2015, by: str | None = None, lang: str = "fr"
+    territory: str | Territory | None = None,
+    *,
+    geo_vintage: int | None = None,
+    by: str | None = None,
+    lang: str = "fr",
 ) -> Report:
     """The diagnosis of a territory: what is measured in its QPV, against what its team would hold them against.
 
@@ -42,8 +48,8 @@ def report(
     territory : str, optional
         A name, a typed code, an id of `list_territories` or a QPV (its code, or its name with its commune); all of
         France by default.
-    geo_vintage : int
-        Zoning of the QPV, 2015 or 2024.
+    geo_vintage : int, optional
+        Zoning of the QPV, 2015 or 2024; by default that of the code of a QPV, and 2015 for other territories.
     by : str, optional
         Territories of the detailed rows; by default the level below (regions of France, departments of a region,
         communes of a department, EPCI or group of communes, QPV of a commune or of a group of QPV).
@@ -74,6 +80,8 @@ def report(
     """
     lang = style.check_lang(lang)
     places = loading.gazetteer()
+    if geo_vintage is None:
+        geo_vintage = _own_zoning(territory)
     if geo_vintage not in DETAILED:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage}. Zonings: {', '.join(map(str, DETAILED))}.")
     place = _place(territory, geo_vintage)
@@ -123,6 +131,13 @@ def report(
         sources=[style.typography(line, lang) for line in dict.fromkeys(sources)],
         lang=lang,
     )
+
+
+def _own_zoning(territory: str | Territory | None) -> int:
+    """The zoning that the code of a QPV says, 2015 where none is given."""
+    code = territory.code if isinstance(territory, Territory) else str(territory or "").strip()
+    code = code.removeprefix("qpv:").strip().upper()
+    return zoning_of_qpv_code(code) if re.match(r"Q[PN]\d", code) else 2015
 
 
 def _place(territory: str | Territory | None, geo_vintage: int) -> Territory:
