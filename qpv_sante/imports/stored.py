@@ -60,7 +60,9 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
             found = store.find_store(table, root).observations(source, indicator=name)
             if len(found):
                 frames.append(found.astype(dict.fromkeys(texts, "str")).assign(imported=False))
-    frames += [found.astype(dict.fromkeys(texts, "str")).assign(imported=True) for found in _imports(root, without=without)]
+    frames += [
+        found.astype(dict.fromkeys(texts, "str")).assign(imported=True) for found in _imports(root, without=without)
+    ]
     frame = pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0].assign(imported=False)
     frame = frame[(frame["source"] != without) & (frame["perimeter"] == "all")]
     frame = frame.drop_duplicates([*observations.KEY, "value", "flag"], ignore_index=True)
