@@ -149,13 +149,14 @@ def build(
         for source in tqdm(chosen, desc="build", unit="source", disable=not progress):
             try:
                 reading = read_source(source, obtain)
+                breaks = undecided_breaks(reading)
                 if not accept_changes and (others := check_source(target, source, reading.tables, reading.hashes)):
                     report.others[source.id] = others
                     log.warning("%s: not the file that the snapshot was made of: %s", source.id, ", ".join(others))
                 target.put_all(reading.tables)
                 target.record(source.id, reading.record)
                 report.built[source.id] = reading.rows
-                report.undecided += undecided([*level_jumps_of(reading), *renamed(reading.names, known)], known)
+                report.undecided += breaks
             # Broad on purpose: files are read by half a dozen libraries with errors of their own, and what one of them
             # raises on the file of one producer must not stop the others. It is told with its kind.
             except Exception as error:
@@ -270,10 +271,12 @@ def read_source(source: Source, obtain: Callable[[str, download.Request], downlo
     )
 
 
-def level_jumps_of(reading: Reading) -> list[Discontinuity]:
-    """Jumps of national level between the editions of a source: see `qpv_sante.discontinuities`."""
+def undecided_breaks(reading: Reading) -> list[Discontinuity]:
+    """Breaks between the editions of a source that the catalogue says nothing of: see `qpv_sante.discontinuities`."""
+    known = core_catalogue()
     tables = [table for name, table in reading.tables.items() if name.startswith("observations/")]
-    return [one for table in tables for one in level_jumps(table, core_catalogue())]
+    jumps = [one for table in tables for one in level_jumps(table, known)]
+    return undecided([*jumps, *renamed(reading.names, known)], known)
 
 
 def _with_outlines(layer: pd.DataFrame | None, part: gpd.GeoDataFrame, *, where: str) -> pd.DataFrame:

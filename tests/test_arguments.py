@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import qpv_sante as qs
 from benchmarks import arguments as random_calls
 from qpv_sante.arguments import RANGES, checked
-from qpv_sante.errors import ArgumentTypeError, InvalidInputError
+from qpv_sante.errors import ArgumentTypeError, InvalidInputError, SchemaError
 
 
 @checked
@@ -85,3 +86,48 @@ def test_random_calls_answer_or_are_refused(one_build):
     assert faults == []
     assert outcomes["answered"].sum() > 10
     assert outcomes["refused"].sum() > 10
+
+
+DRAWN = ("plot_distribution", "plot_gap", "plot_inequality", "plot_levels", "plot_profile", "plot_rank", "plot_trend")
+
+
+@pytest.fixture(scope="module")
+def spoilt() -> list[pd.DataFrame]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return random_calls.frames()[""]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_spoilt_frame_is_drawn_or_refused(name, spoilt, one_build):
+    """Those of its own and those of the others: whole, cut, doubled, turned, without values, years or territories."""
+    drawn = refused = 0
+    for frame in spoilt:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                getattr(qs, name)(frame)
+                drawn += 1
+            except qs.QpvSanteError:
+                refused += 1
+        plt.close("all")
+    assert drawn > 0
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "column"),
+    [
+        ("plot_gap", lambda: qs.compare("poverty_rate", geo_vintage=2015, year=2019, territory="Béziers"), "territory"),
+        ("plot_gap", lambda: qs.compare("poverty_rate", geo_vintage=2015, year=2019, territory="Béziers"), "year"),
+        ("plot_trend", lambda: qs.load_observations("poverty_rate", geo_level="qpv", geo_vintage=2015), "geo_code"),
+        ("plot_levels", lambda: qs.load_observations("depression_prevalence", year=2024), "year"),
+        ("plot_profile", lambda: qs.positions("QP034003"), "n_total"),
+    ],
+)
+def test_a_row_that_does_not_say_of_what_it_is_is_refused_by_its_number(name, call, column):
+    frame = call()
+    row = len(frame) - 1
+    frame[column] = frame[column].where(frame.reset_index().index != row)
+    with pytest.raises(SchemaError, match=f"{name} .*1 of {len(frame)} rows have no '{column}', first the row {row}"):
+        getattr(qs, name)(frame)

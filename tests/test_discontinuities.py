@@ -1,5 +1,9 @@
 """Breaks between editions: those that ask for a decision, and those that must not."""
 
+import json
+import re
+from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,8 @@ from qpv_sante import pipeline
 from qpv_sante.catalogue import Catalogue, Examined, core_catalogue, load_catalogue
 from qpv_sante.discontinuities import Discontinuity, level_jumps, renamed, undecided
 from qpv_sante.errors import CatalogueError
+from qpv_sante.refresh.outcome import Outcome, RefreshReport
+from qpv_sante.refresh.telling import summary
 
 SHARE = "c2s_free_share"
 
@@ -145,6 +151,80 @@ def test_the_build_warns_and_says_what_to_decide(producers, monkeypatch, caplog)
     assert "c2s_free_share, 2021 to 2022: the column CC2S / C is called C_C2SNP / C. Decide" in caplog.text
     monkeypatch.setattr(pipeline, "core_catalogue", core_catalogue)
     assert pipeline.build(["insee_income_benefits_qpv"]).undecided == []
+
+
+BENEFITS, BENEFITS_2022 = "insee_income_benefits_qpv", "insee_income_benefits_qpv@2022"
+NEW_FIGURE = (";3\u202f600;720;0", ";3\u202f610;720;0")  # recipients of the RSA in Centre Ville, Béziers
+
+
+@pytest.fixture
+def undecided_cover(monkeypatch) -> None:
+    known = decided(examined=[])
+    monkeypatch.setattr(pipeline, "core_catalogue", lambda: known)
+
+
+def test_the_refresh_warns_and_says_what_to_decide(workspace, producers, undecided_cover, caplog, tmp_path):
+    producers.edit(BENEFITS_2022, NEW_FIGURE)
+    report = qs.refresh([BENEFITS])
+    [one] = report.outcomes[0].undecided
+    assert (one.indicator, one.before, one.after) == (SHARE, 2021, 2022)
+    said = "c2s_free_share, 2021 to 2022: the column CC2S / C is called C_C2SNP / C. Decide in catalogue.toml"
+    assert said in caplog.text
+    [(kind, text)] = report.warnings
+    assert kind == "break"
+    assert text.startswith(said)
+    # a warning: the figures are in use, and the code is that of a failure only for who asks for it
+    assert (report.exit_code(), report.exit_code("warning"), report.exit_code("never")) == (10, 1, 10)
+
+    written = json.loads(report.save(tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [warning["kind"] for warning in written["warnings"]] == ["break"]
+    assert written["sources"][0]["undecided"] == [
+        {"indicator": SHARE, "before": 2021, "after": 2022, "what": "the column CC2S / C is called C_C2SNP / C"}
+    ]
+    name = core_catalogue().indicator(SHARE).short
+    for lang, begins in (
+        ("fr", f"Rupture de série à trancher dans le catalogue, de 2021 à 2022\u00a0: {name['fr']} ({SHARE})"),
+        ("en", f"Break in a series to be decided in the catalogue, 2021 to 2022: {name['en']} ({SHARE})"),
+    ):
+        page = report.save(tmp_path / f"{lang}.html", lang=lang).read_text(encoding="utf-8")
+        assert f"<li>{escape(begins)}" in page
+        assert escape(said, quote=False) in page
+        lines, _, detail = report.save(tmp_path / f"{lang}.md", lang=lang).read_text(encoding="utf-8").partition(said)
+        assert f"- {begins}" in lines
+        assert detail
+        assert any(begins in line for line in summary(report, lang))
+
+
+def test_the_refresh_does_not_warn_of_what_is_decided_nor_of_what_was_not_read(workspace, producers, monkeypatch):
+    producers.edit(BENEFITS_2022, NEW_FIGURE)
+    report = qs.refresh([BENEFITS])
+    assert (report.exit_code("warning"), report.warnings, report.outcomes[0].undecided) == (10, [], [])
+    # undecided, but the files are those in use: they were told when they came
+    known = decided(examined=[])
+    monkeypatch.setattr(pipeline, "core_catalogue", lambda: known)
+    report = qs.refresh([BENEFITS])
+    assert (report.exit_code("warning"), report.warnings, report.outcomes[0].undecided) == (0, [], [])
+
+
+def test_files_that_are_put_aside_ask_for_no_decision(workspace, producers, undecided_cover):
+    more = [(f";;{old};", f";;{new};") for old, new in ((340, 640), (420, 820), (160, 360), (600, 990), (135, 235))]
+    producers.edit(BENEFITS_2022, *more)
+    report = qs.refresh([BENEFITS])
+    assert report.outcomes[0].drift
+    assert (report.outcomes[0].undecided, report.warnings) == ([], [])
+
+
+def test_one_line_a_pair_of_years_and_all_that_was_seen_in_the_detail(tmp_path):
+    seen = [Discontinuity(SHARE, 2021, 2022, what) for what in ("moves", "is called otherwise")]
+    outcome = Outcome(BENEFITS, "Revenus", "Insee", "changed", undecided=[*seen, Discontinuity(SHARE, 2022, 2023, "x")])
+    report = RefreshReport(datetime(2026, 1, 1, tzinfo=UTC), outcomes=[outcome])
+    said = report.save(tmp_path / "r.md").read_text(encoding="utf-8")
+    warned = [line for line in said.splitlines() if line.startswith("- Rupture de série")]
+    assert [re.search(r"de (\d+) à (\d+).*au détail\s: (\d)", line).groups() for line in warned] == [
+        ("2021", "2022", "2"),
+        ("2022", "2023", "1"),
+    ]
+    assert all(f"    {one}" in said for one in seen)
 
 
 def test_every_break_of_the_embedded_figures_is_decided():

@@ -61,10 +61,10 @@ def read(folder: Folder, key: str = LAYER) -> object:
 
 
 def test_tables_are_those_of_the_reader(folder: Folder) -> None:
-    """Values, types, counts: what goes through the child is what it read."""
+    """Values, types, counts, names of the columns: what goes through the child is what it read."""
     native = [s for s in core_catalogue().sources.values() if s.reader in apart.NATIVE]
     assert {s.file for s in native} >= {"xls", "xlsx", "zip", "geojson"} or len(native) > 3
-    compared = 0
+    compared = named = 0
     for source in native:
         for vintage in source.vintage:
             if folder.lock.get(source.key(vintage)) is None:
@@ -72,6 +72,7 @@ def test_tables_are_those_of_the_reader(folder: Folder) -> None:
             raw = file_of(folder, source.key(vintage))
             there, here = read_file(source, vintage, raw), get_reader(source.reader)(source, vintage, raw)
             assert there.counts == here.counts
+            assert there.names == here.names
             for mine, theirs in ((there.codes, here.codes), (there.zones, here.zones)):
                 assert mine.keys() == theirs.keys()
                 for name in mine:
@@ -81,8 +82,10 @@ def test_tables_are_those_of_the_reader(folder: Folder) -> None:
                 assert there.observations is not None
                 assert there.observations.equals(here.observations)
                 assert there.observations.dtypes.equals(here.observations.dtypes)
+            named += bool(here.names)
             compared += 1
     assert compared > 3
+    assert named, "no file that names its columns was compared"
 
 
 def test_one_child_reads_all(folder: Folder) -> None:

@@ -21,6 +21,7 @@ import qpv_sante as qs
 from qpv_sante import builds, content, durable, history, imports, manifests, store
 from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import CatalogueError, StoreError, UnknownNameError
+from qpv_sante.imports.stored import stored_rows
 from qpv_sante.initiative_records import read_initiatives
 from qpv_sante.lockfile import LOCK_FILE, Lock, LockEntry
 
@@ -293,10 +294,8 @@ def test_import_is_held_against_what_came_in_meanwhile(
     assert {"one", "two", "ors"} == set(manifests.imports_of(manifests.read(in_use(root))))
 
 
-def test_import_stops_where_a_stored_table_of_the_indicator_is_damaged(root: Path, tmp_path: Path) -> None:
-    """What that table withholds could not be protected."""
-    table = in_use(root) / "observations" / "ors.parquet"
-    damaging.flip(table, 60, 1)
+def bring_other(root: Path, tmp_path: Path) -> None:
+    """Import a figure of the same indicator, of another source."""
     path = tmp_path / "other.csv"
     path.write_text("geo_code;indicator;value;denominator\n34032;ors_share;11,5;78000\n", encoding="utf-8")
     measure = {"label": "Part", "unit": "%", "kind": "rate", "definition": "Part.", "higher_is": "worse"}
@@ -304,8 +303,39 @@ def test_import_stops_where_a_stored_table_of_the_indicator_is_damaged(root: Pat
         "title": "t", "producer": "p", "licence": "l", "year": 2023, "geo_level": "commune", "geo_vintage": 2024,
         "indicator": {"ors_share": measure},
     }  # fmt: skip
-    with pytest.raises(StoreError, match=r"ors.*cannot be used"):
-        imports.import_observations(path, source="other", root=root, metadata=declared)
+    imports.import_observations(path, source="other", root=root, metadata=declared)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("at", [60, 300, None])
+def test_import_stops_where_a_stored_table_of_the_indicator_is_damaged(
+    root: Path, tmp_path: Path, at: int | None, earlier: bool
+) -> None:
+    """What that table withholds could not be protected, whether the damaged bytes are still read as a table or not."""
+    build = in_use(root)
+    if earlier:  # the build in use has lost its own
+        shutil.rmtree(another_build(root) / "observations")
+    table = build / "observations" / "ors.parquet"
+    table.unlink() if at is None else damaging.flip(table, at, 1)
+    before = tree(root)
+    with pytest.raises(StoreError, match=r"ors.*cannot be used.*--remove ors`"):
+        bring_other(root, tmp_path)
+    assert tree(root) == before
+    # the two ways out that the message gives
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    bring(root, OPEN)
+    bring_other(root, tmp_path)
+    imports.remove_import("ors", root=copy)
+    bring_other(copy, tmp_path)
+
+
+def test_import_reads_a_table_where_it_is_whole(root: Path, tmp_path: Path) -> None:
+    earlier = in_use(root)
+    another_build(root)
+    damaging.flip(earlier / "observations" / "ors.parquet", 300, 1)
+    rows = stored_rows(["ors_share"], catalogue(), root, without="")
+    assert (rows["source"] == "ors@2023").sum() == len(qs.load_observations("ors_share")) > 0
+    bring_other(root, tmp_path)
 
 
 # --- what cut runs leave --------------------------------------------------------------------------------------------

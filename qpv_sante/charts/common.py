@@ -58,19 +58,43 @@ MISSING_MARKERS = {"suppressed": ("s", "white"), "unavailable": ("X", style.UNAV
                    "not_applicable": ("X", "white")}  # fmt: skip
 
 
-def check_columns(frame: pd.DataFrame, needed: Iterable[str], who: str, maker: str) -> None:
-    """Refuse a frame that lacks columns or has no row.
+# what says of which figure a row is: it is in every row of any frame of the package
+_KEYS = ("indicator", "year", "geo_vintage", "geo_level", "geo_code", "territory", "territory_code", "territory_level")
+
+
+def check_columns(
+    frame: pd.DataFrame, needed: Iterable[str], who: str, maker: str, *, filled: Iterable[str] = _KEYS
+) -> None:
+    """Refuse a frame that lacks columns, has no row, or does not say in each row of which figure it is.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    needed : iterable of str
+        Columns.
+    who, maker : str
+        The function that draws and the one that makes such frames, for messages.
+    filled : iterable of str
+        Those of the columns needed that have something in every row.
 
     Raises
     ------
     SchemaError
         The message names the columns and the function that makes such a frame.
     """
+    needed = list(needed)
     absent = [name for name in needed if name not in frame.columns]
     if absent:
         raise SchemaError(f"{who} needs a frame as {maker} gives it; missing columns: {', '.join(absent)}.")
     if frame.empty:
         raise SchemaError(f"{who}: the frame has no row, there is nothing to draw.")
+    for name in (name for name in filled if name in needed):
+        blank = frame[name].isna().to_numpy()
+        if blank.any():
+            raise SchemaError(
+                f"{who} needs a frame as {maker} gives it; {int(blank.sum())} of {len(frame)} rows have no {name!r}, "
+                f"first the row {int(blank.argmax())}."
+            )
 
 
 def check_single(frame: pd.DataFrame, names: Iterable[str], who: str, variable: str) -> None:

@@ -90,9 +90,11 @@ def prepare(comparison: pd.DataFrame) -> pd.DataFrame:
     ComparabilityError
         Several indicators, years, zonings or references, or too many rows.
     """
+    needed: tuple[str, ...] = REQUIRED
     if "kind" in comparison and (comparison["kind"] != "qpv").any():
         comparison = _of_territories(comparison)
-    common.check_columns(comparison, REQUIRED, "plot_gap", "compare()")
+        needed = tuple(name for name in REQUIRED if name != "geo_vintage")  # larger territories have no zoning
+    common.check_columns(comparison, needed, "plot_gap", "compare()")
     rows = comparison.reset_index(drop=True)
     rows = rows.assign(**{name: None for name in _OPTIONAL if name not in rows})
     if "subject" not in rows:

@@ -153,6 +153,7 @@ def _checked(
             "plot_inequality needs the frame that summarize_inequality() returned, with its attrs: they hold the "
             "groups, and files and pd.concat lose them."
         )
+    common.check_columns(summary, ("value",), "plot_inequality", "summarize_inequality()")
     asked: dict[str, int] = {}
     for name, given in (("geo_vintage", geo_vintage), ("year", year)):
         kept = attrs.get(name)

@@ -127,9 +127,8 @@ def level_rows(frame: pd.DataFrame, *, lang: style.Lang = "fr") -> pd.DataFrame:
     frame = frame.reset_index(drop=True)
     frame = frame.assign(**{name: frame[name].astype("str") for name in frame.select_dtypes("category")})
     if "kind" in frame and "reference_value" in frame:
-        common.check_columns(
-            frame, ("territory", "territory_level", "value", "age", "source"), "plot_levels", "compare()"
-        )
+        needed = ("indicator", "year", "territory", "territory_level", "value", "age", "source")
+        common.check_columns(frame, needed, "plot_levels", "compare()")
         if (frame["kind"] == "qpv").any():
             raise UnavailableLevelError("plot_levels is for what no QPV has; this frame has QPV: plot_gap draws it.")
         published = frame[frame["kind"] == "published"]

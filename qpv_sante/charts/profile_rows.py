@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from qpv_sante.catalogue import catalogue
-from qpv_sante.errors import ComparabilityError, SchemaError
+from qpv_sante.charts import common
+from qpv_sante.errors import ComparabilityError
 
 MAX_ROWS = 40
 _SAID = ("indicator", "year_label", "flag", "interval", "source", "n_used", "n_total")
@@ -31,11 +32,8 @@ def scaled(frame: pd.DataFrame, *, reference: str = "commune", among: str = "cou
         `total`, the count of several QPV together, has no mark: it has no place on a scale of single QPV.
     """
     needed = [*_REQUIRED, f"{reference}_value", f"{reference}_n_places", *(f"qpv_{among}_{part}" for part in _PARTS)]
-    absent = [name for name in needed if name not in frame.columns]
-    if absent:
-        raise SchemaError(f"plot_profile needs a frame as positions() gives it; missing columns: {', '.join(absent)}.")
-    if frame.empty:
-        raise SchemaError("plot_profile: the frame has no row, there is nothing to draw.")
+    filled = ("indicator", "geo_level", "geo_code", "geo_vintage", "n_total")
+    common.check_columns(frame, needed, "plot_profile", "positions()", filled=filled)
     if frame["geo_code"].nunique() > 1:
         listed = ", ".join(frame["geo_code"].unique()[:6])
         raise ComparabilityError(

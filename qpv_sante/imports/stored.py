@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from qpv_sante import history, manifests, observations, store
+from qpv_sante import history, observations, store
 from qpv_sante.catalogue import Catalogue, core_catalogue
 from qpv_sante.errors import SchemaError, StoreError
 from qpv_sante.observations import TOTAL
@@ -60,7 +60,9 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
             found = store.find_store(table, root).observations(source, indicator=name)
             if len(found):
                 frames.append(found.astype(dict.fromkeys(texts, "str")).assign(imported=False))
-    frames += [found.astype(dict.fromkeys(texts, "str")).assign(imported=True) for found in _imports(root)]
+    frames += [
+        found.astype(dict.fromkeys(texts, "str")).assign(imported=True) for found in _imports(root, without=without)
+    ]
     frame = pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0].assign(imported=False)
     frame = frame[(frame["source"] != without) & (frame["perimeter"] == "all")]
     frame = frame.drop_duplicates([*observations.KEY, "value", "flag"], ignore_index=True)
@@ -75,23 +77,38 @@ def stored_rows(names: Iterable[str], known: Catalogue, root: Path, *, without: 
     return frame.assign(rounding=frame["rounding"].astype(float), count=float("nan"), line=-1, **ruled)
 
 
-def _imports(root: Path) -> Iterator[pd.DataFrame]:
-    """Tables of imports, in every build that is kept; the same table is read once."""
+def _imports(root: Path, *, without: str) -> Iterator[pd.DataFrame]:
+    """Tables of imports, in every build that is kept; the same table is read once, from where it is whole.
+
+    Raises
+    ------
+    StoreError
+        No copy of a table is whole. One that the edition `without` has to itself is passed over: the import replaces
+        it.
+    """
     folder = store.processed_dir(root)
-    seen: set[tuple[str, object]] = set()
+    copies: dict[tuple[str, str], list[tuple[store.Store, Mapping[str, Any]]]] = {}
     for path in history.folders(folder) if folder.is_dir() else []:
+        build = store.Store(path, "processed")
         try:
-            manifest = manifests.read(path)
+            manifest = build.declared()
         except StoreError:  # not readable: neither can it be used again
             continue
         for source, entry in manifest["sources"].items():
-            table = path / f"observations/{source}.parquet"
-            if not entry.get("imported") or not table.is_file():
-                continue
-            mark = source, manifest.get("files", {}).get(f"observations/{source}.parquet", {}).get("sha256", str(path))
-            if mark not in seen:
-                seen.add(mark)
-                yield _with_rule(pd.read_parquet(table), source, entry["editions"])
+            file = manifest["files"].get(f"observations/{source}.parquet")
+            if entry.get("imported") and file and any(f"{source}@{one}" != without for one in entry["editions"]):
+                copies.setdefault((source, file["sha256"]), []).append((build, entry["editions"]))
+    for (source, _), held in copies.items():
+        name = f"observations/{source}"
+        problems = [build.damage(name) for build, _ in held]
+        if all(problems):
+            raise StoreError(
+                f"{name} of the import {source!r} cannot be used, and what it withholds could not be looked after. "
+                f"{problems[-1]} Nothing was stored. Import its files again first, or remove it: `qpv-sante import "
+                f"--remove {source}`. `qpv-sante verify` says more."
+            )
+        build, editions = held[problems.index("")]
+        yield _with_rule(build.observations(source), source, editions)
 
 
 def _with_rule(frame: pd.DataFrame, source: str, editions: Mapping[str, Any]) -> pd.DataFrame:

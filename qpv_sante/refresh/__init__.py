@@ -248,12 +248,15 @@ class _Refresh:
             moved = {name: record for name, record in written.items() if not self.target.same(name, record)}
             if not self._accepted(source, outcome, reading, {*known, *moved} - (written.keys() - moved.keys())):
                 return
+            outcome.undecided = pipeline.undecided_breaks(reading)
             self.target.place(moved)
         for name in set(known) - set(reading.tables):
             self.target.drop(name)
         self.target.record(source.id, reading.record)
         self.staged |= obtained.staged
         self.rebuilt = True
+        for one in outcome.undecided:
+            log.warning("%s", one)
         outcome.status = "failed" if outcome.problem else "changed"
         outcome.rows = reading.rows
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from qpv_sante.discontinuities import Discontinuity
 from qpv_sante.errors import Fault, UnknownNameError, did_you_mean
 from qpv_sante.refresh.changes import Changes
 from qpv_sante.refresh.evidence import Drift
@@ -41,6 +42,8 @@ class Outcome:
         What moved beyond the tolerance, or may mean something else.
     others : list of str
         Editions read here for the first time from another file than the one that the embedded snapshot was made of.
+    undecided : list of Discontinuity
+        Breaks between two editions of the files read that ask for a decision in the catalogue.
     problem : str
         What went wrong.
     faults : list of Fault
@@ -60,6 +63,7 @@ class Outcome:
     changes: Changes = field(default_factory=Changes)
     drift: list[Drift] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    undecided: list[Discontinuity] = field(default_factory=list)
     problem: str = ""
     faults: list[Fault] = field(default_factory=list)
     kept: bool = False
@@ -121,7 +125,8 @@ class RefreshReport:
         """What a person should look at although nothing failed: kind and text.
 
         Kinds are `unknown_edition`, `moved`, `accepted_drift`, `other_file` (read for the first time, and not the file
-        that the snapshot was made of) and `silent_page` for the producers; for the store
+        that the snapshot was made of), `break` (between two editions: the catalogue has to decide) and `silent_page`
+        for the producers; for the store
         `manifest` (damaged, written again from its copy), `manifest_lost` (and its copy too), `going_on` (from an
         earlier build), `record` (a record of the manifest that the file denies), `import` (an imported table found in
         another build) and `rolled_back` (sources that a rollback holds).
@@ -135,11 +140,13 @@ class RefreshReport:
         ]
         accepted = [("accepted_drift", f"{o.source}: {line}") for o in self.of("changed") for line in o.drift]
         others = [("other_file", ", ".join(o.others)) for o in self.of("changed") if o.others]
+        # whatever became of them: what the files say asks for a decision all the same
+        breaks = [("break", str(one)) for outcome in self.outcomes for one in outcome.undecided]
         hosts: dict[tuple[str, str], list[str]] = {}
         for url, why in self.survey.silent_pages.items():
             hosts.setdefault((urlsplit(url).netloc, why), []).append(urlsplit(url).path)
         silent = [("silent_page", f"{host}: {', '.join(paths)} ({why})") for (host, why), paths in hosts.items()]
-        return new + moved + accepted + others + silent + self.repairs
+        return new + moved + accepted + others + breaks + silent + self.repairs
 
     def exit_code(self, fail_on: str = "failure") -> int:
         """Code for a schedule: 0 nothing new, 10 changed, 1 something failed (the rest is in use).

@@ -89,6 +89,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "changes": outcome.changes.counts(),
         "examples": examples,
         "drift": [str(drift) for drift in outcome.drift],
+        "undecided": [vars(one) for one in outcome.undecided],
         "problem": outcome.problem,
         "faults": outcome.faults,
         "kept": outcome.kept,
@@ -172,7 +173,7 @@ def _content(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
             "detail": say("detail"),
             "items": failures(failed, lang),
         },
-        "warnings": _warnings(report, lang),
+        "warnings": _warnings(report, names, lang),
         "tables": tables,
         "quiet": [say(f"quiet_{state}", number=number) for state, number in sorted(states.items())],
         "examples": [table for outcome in report.outcomes for table in example_tables(outcome, names, lang)],
@@ -187,14 +188,23 @@ def _probed(probe: Probe, lang: style.Lang) -> tuple[str, ...]:
     return probe.key, STATES[probe.state][lang], probe.detail, probe.published or "–", seconds
 
 
-def _warnings(report: RefreshReport, lang: style.Lang) -> dict[str, Any]:
+def _warnings(report: RefreshReport, names: Names, lang: style.Lang) -> dict[str, Any]:
     """What to look at although nothing failed; what is said in the language of the code goes to the detail."""
     pages = Counter(urlsplit(url).netloc for url in report.survey.silent_pages)
     drifts = {outcome.source: len(outcome.drift) for outcome in report.of("changed") if outcome.drift}
-    told = [(kind, {"text": text}) for kind, text in report.warnings if kind not in {"silent_page", "accepted_drift"}]
-    told += [("accepted_drift", {"source": source, "number": str(number)}) for source, number in drifts.items()]
-    told += [("silent_page", {"host": host, "number": str(number)}) for host, number in pages.items()]
+    broken = [one for outcome in report.outcomes for one in outcome.undecided]
+    pairs = Counter((one.indicator, one.before, one.after) for one in broken)
+    by_number = {"silent_page", "accepted_drift", "break"}
+    told: list[tuple[str, dict[str, object]]]
+    told = [(kind, {"text": text}) for kind, text in report.warnings if kind not in by_number]
+    told += [("accepted_drift", {"source": source, "number": number}) for source, number in drifts.items()]
+    told += [
+        ("break", {"label": names.indicator(name), "id": name, "before": before, "after": after, "number": number})
+        for (name, before, after), number in pairs.items()
+    ]
+    told += [("silent_page", {"host": host, "number": number}) for host, number in pages.items()]
     detail = [f"{outcome.source}: {line}" for outcome in report.of("changed") for line in outcome.drift]
+    detail += [str(one) for one in broken]
     detail += [f"{url}: {why}" for url, why in report.survey.silent_pages.items()]
     return {
         "title": WORDS["warnings"][lang],

@@ -76,6 +76,14 @@ WORDS: dict[str, dict[str, str]] = {
         "fr": "Lu ici pour la première fois, dans un autre fichier que celui de l'instantané du paquet : {text}",
         "en": "Read here for the first time, from another file than that of the package's snapshot: {text}",
     },
+    "break": {
+        "fr": "Rupture de série à trancher dans le catalogue, de {before} à {after} : {label} ({id}), constats au "
+        "détail : {number}. Ces années ne se comparent pas (incomparable_years), l'une des deux est un autre "
+        "indicateur, ou elles se comparent, examen fait (examined).",
+        "en": "Break in a series to be decided in the catalogue, {before} to {after}: {label} ({id}), findings in the "
+        "detail: {number}. These years do not compare (incomparable_years), one of them is another indicator, or they "
+        "compare, once examined (examined).",
+    },
     "silent_page": {
         "fr": "Pages de {host} illisibles, où de nouvelles éditions n'ont pas pu être cherchées : {number}.",
         "en": "Pages of {host} without a readable answer, where no new edition could be looked for: {number}.",
