@@ -44,7 +44,7 @@ def list_indicators(theme: str | None = None, geo_level: str | None = None, *, l
     Examples
     --------
     >>> list_indicators(theme="health_cover")[["id", "levels", "zonings"]].values.tolist()
-    [['c2s_share', 'qpv', '2015']]
+    [['c2s_share', 'qpv', '2015'], ['c2s_free_share', 'qpv', '2015']]
     """
     known, language = catalogue(), style.check_lang(lang)
     if theme is not None and theme not in known.themes:

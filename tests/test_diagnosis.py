@@ -476,7 +476,7 @@ def test_suppressed_values_stay_dashes(made):
         ({"territory": "department:48", "geo_vintage": 2015}, UnavailableLevelError, r"Lozère.*pass geo_vintage=2024"),
         ({"territory": "commune:50602"}, UnknownNameError, "no longer a commune.*commune:50129"),
         ({"territory": "Centre Ville"}, AmbiguousTerritoryError, "QP034001"),
-        ({"territory": "QN03401M"}, ComparabilityError, "geo_vintage=2024"),
+        ({"territory": "QN03401M", "geo_vintage": 2015}, ComparabilityError, "geo_vintage=2024"),
         ({"territory": "lille-sudd"}, UnknownNameError, "lille-sud"),
         ({"territory": "occitanie", "geo_vintage": 2020}, UnavailableLevelError, "2015, 2024"),
     ],

@@ -124,7 +124,8 @@ def test_one_source_on_demand_is_proposed(scene: Scene, producers: Producers) ->
     assert re.fullmatch(r"refresh-\d{4}-\d\d-\d\d-7", branch)
     assert sorted(scene.changed(branch)) == [RECORDS[0], TABLE, RECORDS[1]]
     assert git("rev-parse", "main", where=scene.origin) == scene.main
-    create, tests = scene.gh()
+    credentials, create, tests = scene.gh()
+    assert credentials == "auth setup-git"  # the checkout keeps none
     assert create.startswith(f"pr create --base main --head {branch} --title Data refresh")
     assert tests == f"workflow run tests.yml --ref {branch}"
     assert "workflow_dispatch" in TESTS[True]  # yaml reads `on` so

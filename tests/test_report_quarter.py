@@ -137,11 +137,14 @@ def test_a_quarter_without_any_figure_has_a_page():
 def test_an_older_value_is_shown_with_its_year_where_the_newest_is_missing():
     made = qs.profile("QP974001")
     missing = {row[0].partition(" (")[0]: row for row in _section(made, "Ce qui manque").table.rows}
-    poverty = missing["Taux de pauvreté"]
-    assert poverty[2].startswith("non publié")
-    assert poverty[3:] == ["57,1\u202f% en 2019", "2016, 2017, 2018"]
+    employment = missing["Taux d'emploi des 15-64 ans"]
+    assert employment[2].startswith("secret statistique")
+    assert employment[3:] == ["40,7\u202f% en 2021", "–"]
+    brief = _section(made, "En bref").findings
+    assert any("dernière valeur lue" in text and "40,7\u202f% en 2021" in text for text in brief)
+    # of poverty the best covered year is taken, and 2019 has a value where 2021 has none
     assert any(
-        "dernière valeur lue" in text and "57,1\u202f% en 2019" in text for text in _section(made, "En bref").findings
+        text.startswith("Taux de pauvreté (2019) : 57,1") for text in (one.replace("\u00a0", " ") for one in brief)
     )
 
 

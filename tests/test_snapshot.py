@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -59,8 +60,12 @@ def test_what_the_build_lacks_is_kept(first: Path, built_data: Path) -> None:
 def test_the_same_figures_leave_it_as_it_is(target: Path, built_data: Path, tmp_path: Path) -> None:
     """Downloaded another day, written by another version of the library: the same figures, the same bytes."""
     root = Path(shutil.copytree(built_data, tmp_path / "data"))
-    lock = root / LOCK_FILE
-    lock.write_text(lock.read_text(encoding="utf-8").replace('retrieved = "2', 'retrieved = "3'), encoding="utf-8")
+    lock = Lock.load(root / LOCK_FILE)
+    for key in lock.keys():  # noqa: SIM118 - not a mapping
+        entry = lock.get(key)
+        assert entry is not None
+        lock.record(key, replace(entry, retrieved=f"3{entry.retrieved[1:]}"))
+    lock.save()
     current = store.current_store(root)
     assert current is not None
     name = f"observations/{ONE}"

@@ -149,7 +149,7 @@ def summarize_inequality(
     --------
     >>> gap = summarize_inequality("c2s_share", geo_vintage=2015, year=2022, measures=["d", "r", "aci"])
     >>> gap["value"].round(2).to_dict()
-    {'d': 26.06, 'r': 2.28, 'aci': -5.05}
+    {'d': 26.05, 'r': 2.26, 'aci': -5.19}
     """
     known = catalogue().indicator(indicator)
     if isinstance(groups, str) and groups not in GROUPS:

@@ -200,7 +200,7 @@ def _positions(
     quartiles = [f"qpv_{area}_{part}" for area in AREAS for part in ("n_used", "n_total", "quartile")]
     frame = frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys([*counts, *quartiles], "Int64"))
     texts = [f"{reference}_{part}" for reference in REFERENCES for part in ("interval", "note", "source")]
-    frame[texts] = frame[texts].fillna("")
+    frame[texts] = frame[texts].astype("object").fillna("")
     frame.attrs = {"geo_code": subject.geo_code, "geo_vintage": subject.geo_vintage}
     return frame
 
