@@ -38,7 +38,7 @@ demo: $(VENV)/.run ## set up, then run the main job offline into output/
 test: $(VENV)/.dev ## set up, then run the tests
 	@$(BIN)/python -m pytest -q -n 2
 
-test-matrix: $(VENV)/.dev ## ask every function about every territory, indicator and year: about an hour
+test-matrix: $(VENV)/.dev ## ask every function about every territory, indicator and year: some hours
 	@$(BIN)/python tests/matrix.py
 
 test-browser: $(VENV)/.browser ## open the pages and the notebooks in a headless Chromium, installed if it is absent
