@@ -39,7 +39,6 @@ COMPARISON_COLUMNS = (
     *("kind", "perimeter", "label", "year_label", "value", "lower", "upper", "n", "reference_n", "reference_note"),
     "publication",
 )
-ALL_FRANCE = FRANCE
 
 
 @checked
@@ -289,14 +288,14 @@ def _compared(
         "territory", key=lambda names: names.map(fold), ignore_index=True
     )
     # the origin of the figures and, for an imported source, its restriction notice
-    whole = place or ALL_FRANCE
+    whole = place or FRANCE
     result.attrs = {name: value for name, value in quarters.attrs.items() if name != "weight"}
     result.attrs |= {"territory": whole.key, "territory_name": whole.name}
     return result
 
 
 def _is_all_france(place: Territory | None) -> bool:
-    return place is None or place.key == ALL_FRANCE.key
+    return place is None or place.key == FRANCE.key
 
 
 def _pooled(
@@ -360,7 +359,7 @@ def group_members(
         assert place is not None  # noqa: S101 - a zoning is never empty
         raise UnavailableLevelError(without_quarters(place, places, geo_vintage))
     if by is None:
-        whole = place or ALL_FRANCE
+        whole = place or FRANCE
         return inside.assign(group=whole.code, territory=whole.name, territory_code=whole.key)
     if by == "qpv":
         return inside.assign(

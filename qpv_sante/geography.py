@@ -60,8 +60,6 @@ _OVERSEAS_CRS = {
     "987": 3297,
     "975": 4467,
 }
-# QPV codes and INSEE region codes of the overseas departments and collectivities
-_OVERSEAS_REGION = {"971": "01", "972": "02", "973": "03", "974": "04", "976": "06"}
 
 
 def check_codes(codes: pd.Series, level: str, vintage: int, *, where: str = "codes") -> None:
@@ -233,11 +231,6 @@ def projected_crs(department: str) -> int:
 def is_overseas(departments: pd.Series) -> pd.Series:
     """Whether departments lie overseas (code of three characters)."""
     return departments.str.len() == 3
-
-
-def overseas_region(department: str) -> str | None:
-    """INSEE region of an overseas department; none for the collectivities (978, 987)."""
-    return _OVERSEAS_REGION.get(department)
 
 
 def check_level(level: str) -> str:

@@ -11,7 +11,7 @@ from qpv_sante.catalogue import catalogue
 from qpv_sante.errors import UnavailableLevelError
 from qpv_sante.intervals.columns import check_choice
 from qpv_sante.observations import AUTO
-from qpv_sante.territories import Territory
+from qpv_sante.territories import FRANCE, Territory
 
 RANK_COLUMNS = (
     *("rank", "geo_code", "name", "commune_names", "value", "lower", "upper", "interval", "n"),
@@ -194,7 +194,7 @@ def rank(
     ranked["funnel_position"] = _position(ranked)
     rest = inside[~inside["geo_code"].isin(ranked["geo_code"])].assign(value=np.nan, lower=np.nan, upper=np.nan)
     result = pd.concat([ranked.sort_values("rank", kind="stable"), rest], ignore_index=True)
-    whole, source = place or comparison.ALL_FRANCE, str(ranked["source"].iloc[0])
+    whole, source = place or FRANCE, str(ranked["source"].iloc[0])
     result = result.assign(
         unit=known.unit[lang],
         indicator=indicator,

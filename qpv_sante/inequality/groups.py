@@ -14,7 +14,7 @@ from qpv_sante.errors import ComparabilityError, UnavailableLevelError, UnknownN
 from qpv_sante.inequality import summarize
 from qpv_sante.inequality.resampling import cluster_errors, process_errors
 from qpv_sante.observations import AUTO
-from qpv_sante.territories import Territory
+from qpv_sante.territories import FRANCE, Territory
 from qpv_sante.years import best_covered_year
 
 COLUMNS = ("region", "department", "epci", "urban_unit")
@@ -200,7 +200,7 @@ def summarize_inequality(
         seed=seed,
         lang=lang,
     )
-    whole = place or comparison.ALL_FRANCE
+    whole = place or FRANCE
     asked = places.qpv_in(place, geo_vintage)["geo_code"]
     if isinstance(groups, pd.Series):
         asked = asked[asked.isin(groups.dropna().index)]

@@ -16,7 +16,7 @@ from qpv_sante.report.imported import imported_section
 from qpv_sante.report.page import Report, Section, figure_of
 from qpv_sante.report.supply import care_section, commune_section
 from qpv_sante.report.words import WORDS
-from qpv_sante.territories import Territory
+from qpv_sante.territories import FRANCE, Territory
 
 # What is detailed territory by territory against the city, with its figure: indicator and year, for each zoning
 DETAILED: dict[int, tuple[tuple[str, int], ...]] = {
@@ -85,7 +85,7 @@ def report(
     if geo_vintage not in DETAILED:
         raise UnavailableLevelError(f"No QPV zoning of {geo_vintage}. Zonings: {', '.join(map(str, DETAILED))}.")
     place = _place(territory, geo_vintage)
-    scope = None if place == comparison.ALL_FRANCE else place
+    scope = None if place == FRANCE else place
     number = len(places.qpv_in(scope, geo_vintage))
     if not number:
         raise UnavailableLevelError(comparison.without_quarters(place, places, geo_vintage))
@@ -144,7 +144,7 @@ def _place(territory: str | Territory | None, geo_vintage: int) -> Territory:
     """The territory asked for, or the QPV of that name."""
     places = loading.gazetteer()
     try:
-        place = places.resolve(territory) or comparison.ALL_FRANCE
+        place = places.resolve(territory) or FRANCE
     except AmbiguousTerritoryError:
         raise
     except UnknownNameError as error:
